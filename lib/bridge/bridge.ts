@@ -1,0 +1,263 @@
+import type { GapReason, Member } from '../protocol/frames.js'
+import type { Position } from '../protocol/position.js'
+
+/**
+ * The contract between one node and whatever connects it with other nodes and keeps its logs. `memory/` is one process;
+ * other bridges keep the same promises across many. Nothing above this file knows which one runs; test/bridge/contract.ts
+ * is the contract in executable form.
+ *
+ * Promises:
+ * - After `subscribe` resolved with a head, the listener gets every later entry of the log once and in order, or one
+ *   `reset` that says where the log goes on. Repair of lost fan-out happens inside the bridge.
+ * - Local publications take the same way to the listener as remote ones.
+ * - Every call settles in bounded time: with its result, or rejected with {@link BridgeError}.
+ */
+export interface Bridge {
+  /** This node's name in the cluster, new with every start. */
+  readonly nodeId: string
+
+  /** Called once, before anything else. */
+  start (handlers: BridgeHandlers): Promise<void>
+  /** Ends timers and connections that the bridge made. Calls after it reject with `unavailable`. */
+  close (): Promise<void>
+  status (): BridgeStatus
+
+  /**
+   * Follows a channel. Resolves once the subscription is confirmed: whatever is published after that reaches the listener.
+   * One subscription a channel and node; the hub shares it.
+   */
+  subscribe (channel: ChannelName, options: SubscribeOptions, listener: ChannelListener): Promise<Subscription>
+
+  /** Appends to the channel's log (or, without `retention`, only fans out) and resolves when that is done. */
+  publish (publication: Publication): Promise<PublishResult>
+  /** What an earlier publication under this key led to; `null` when there was none within the key's time. */
+  lookup (channel: ChannelName, key: IdempotencyKey): Promise<PublishResult | null>
+  /** Reads a log. Never changes it, and never fails on a position: see {@link ReadResult.gap}. */
+  read (channel: ChannelName, query: ReadQuery): Promise<ReadResult>
+  /** Appends the removal of a user as an entry of the log (also of a volatile channel, which keeps only those). */
+  remove (channel: ChannelName, removal: Removal): Promise<{ position: Position }>
+  /** Volatile fan-out of who types. */
+  typing (channel: ChannelName, userId: string, typing: boolean): Promise<void>
+
+  /** A connection of the user is in the room; the first one makes the user a member. */
+  presenceAttach (channel: ChannelName, userId: string, connectionId: string): Promise<void>
+  /**
+   * A connection left. With `linger` (ms) the member stays that long, so that a reconnect is neither a leave nor a join;
+   * with 0 the member leaves at once when this was the last connection.
+   */
+  presenceDetach (channel: ChannelName, userId: string, connectionId: string, linger: number): Promise<void>
+  /** Changes status and meta of a member, last writer wins. False: not a member. */
+  presenceUpdate (channel: ChannelName, userId: string, update: PresenceUpdate): Promise<boolean>
+  presenceRead (channel: ChannelName): Promise<PresenceSnapshot>
+
+  /** A finished `broadcast` frame for every connection of every node; volatile. */
+  broadcast (payload: Buffer): Promise<{ timestamp: number }>
+
+  /**
+   * Runs a command on every node (this one included) and collects the answers. Nodes known to be dead cost no time; those
+   * that are alive but did not answer within `timeout` ms are named.
+   */
+  request (command: NodeCommand, timeout: number): Promise<NodeReplies>
+
+  /**
+   * Registers a live connection of a user. Resolves with the ids of the user's oldest connections beyond `limit`; the
+   * caller closes them.
+   */
+  userConnect (userId: string, connectionId: string, limit: number): Promise<string[]>
+  userDisconnect (userId: string, connectionId: string): Promise<void>
+
+  /** Keeps a value for one use in the whole cluster. */
+  putTicket (id: string, value: string, ttl: number): Promise<void>
+  /** Takes it: the first caller gets the value, every later one `null`. */
+  takeTicket (id: string): Promise<string | null>
+}
+
+/** A room's or a user's channel; made by {@link roomChannel} and {@link userChannel} only. */
+export type ChannelName = `r:${string}` | `u:${string}`
+
+export function roomChannel (roomId: string): ChannelName {
+  return `r:${roomId}`
+}
+
+export function userChannel (userId: string): ChannelName {
+  return `u:${userId}`
+}
+
+export interface BridgeStatus {
+  readonly state: 'up' | 'down'
+  /** Why it is down, for readiness and logs. */
+  readonly reason?: string
+}
+
+/**
+ * `unavailable`: certainly not applied. `timeout`: the outcome is unknown.
+ */
+export class BridgeError extends Error {
+  readonly code: 'unavailable' | 'timeout'
+
+  constructor (code: 'unavailable' | 'timeout', message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'BridgeError'
+    this.code = code
+  }
+}
+
+export interface BridgeHandlers {
+  /** A finished `broadcast` frame for every connection of this node. */
+  onBroadcast (payload: Buffer): void
+  /** Runs a command on this node; the value must survive JSON. */
+  onRequest (command: NodeCommand): Promise<unknown>
+  onStatus (status: BridgeStatus): void
+}
+
+/** Bounds of a log. */
+export interface Retention {
+  /** Entries kept at most. */
+  readonly size: number
+  /** Age in ms beyond which an entry is gone, each by itself. */
+  readonly ttl: number
+}
+
+export interface SubscribeOptions {
+  /** Deliver presence events and resolve with a snapshot. */
+  readonly presence: boolean
+}
+
+export interface Subscription {
+  /** The log's head at the moment the subscription was confirmed; the listener gets what follows it. */
+  readonly head: Position
+  /** Users removed within the last minute, with the age of the removal in ms by the store's clock. */
+  readonly removals: ReadonlyMap<string, number>
+  /** Present when asked for. */
+  readonly presence?: PresenceSnapshot
+  /** Ends it; the listener is not called again. */
+  unsubscribe (): Promise<void>
+}
+
+export type ChannelListener = (event: ChannelEvent) => void
+
+/** An entry of a log, or (volatile) a fan-out without one. */
+export interface Entry {
+  readonly kind: 'message'
+  readonly position: Position
+  /** The finished client frame, JSON text. */
+  readonly payload: Buffer
+  /** User who sent it; `null`: the server. */
+  readonly sender: string | null
+  readonly timestamp: number
+  /** The publisher waits for receipts. */
+  readonly receipt: boolean
+}
+
+export interface RemovalEntry {
+  readonly kind: 'removal'
+  readonly position: Position
+  readonly userId: string
+}
+
+export type ChannelEvent =
+  | { readonly type: 'entry', readonly entry: Entry }
+  | { readonly type: 'removal', readonly entry: RemovalEntry }
+  | { readonly type: 'volatile', readonly payload: Buffer, readonly sender: string | null }
+  | { readonly type: 'typing', readonly userId: string, readonly typing: boolean }
+  | ({ readonly type: 'presence' } & PresenceEvent)
+  /** The presence mirror was reread after a possible loss; differences are the receiver's to find. */
+  | { readonly type: 'presence-snapshot', readonly snapshot: PresenceSnapshot }
+  | { readonly type: 'reset', readonly reason: GapReason, readonly position: Position }
+
+export interface IdempotencyKey {
+  /** Scoped by the caller: user and key, or the server's own space. */
+  readonly id: string
+  /** Digest over the input as received; another digest under the same id is a conflict. */
+  readonly digest: string
+  /** How long it is remembered, in ms. */
+  readonly ttl: number
+}
+
+export interface Publication {
+  readonly channel: ChannelName
+  /**
+   * The client frame's JSON text without its closing brace. The bridge appends timestamp and position by concatenation and
+   * closes it; it never looks inside.
+   */
+  readonly head: string
+  readonly sender: string | null
+  /** `null`: volatile: no log, no position, `key` is not looked at. */
+  readonly retention: Retention | null
+  readonly key?: IdempotencyKey
+  readonly receipt?: boolean
+}
+
+export type PublishResult =
+  | { readonly status: 'published' | 'duplicate', readonly position?: Position, readonly timestamp: number }
+  | { readonly status: 'conflict' }
+
+/**
+ * One of: `since` (continue from a position, judged), `last` (newest n), `before` (older than a position),
+ * `after` (newer than a position). Positions are text as clients send them.
+ */
+export type ReadQuery =
+  & ({ readonly since: string } | { readonly last: number } | { readonly before: string } | { readonly after: string })
+  & {
+    /** Entries at most. */
+    readonly limit: number
+    /** Payload bytes at most; at least one entry is returned all the same. */
+    readonly maxBytes: number
+  }
+
+export interface ReadResult {
+  /** The log's head when it was read. */
+  readonly head: Position
+  /** Set when the position in the query does not continue into this log; entries are then empty. */
+  readonly gap?: GapReason
+  /** Messages, oldest first; removals are left out. */
+  readonly entries: readonly Entry[]
+  /** Whether limit or maxBytes cut the answer: for `since` and `after` newer entries remain, for `before` and `last` older. */
+  readonly more: boolean
+  /** For `since` and `after`: the position read up to, removals included. It is `head` unless `more`. */
+  readonly position: Position
+}
+
+export interface Removal {
+  readonly userId: string
+  /** How long the channel keeps it, in a log that may hold messages too; `null` for a volatile channel. */
+  readonly retention: Retention | null
+}
+
+export interface PresenceUpdate {
+  readonly status?: string
+  /** `undefined`: leave as it is; `null`: clear. */
+  readonly meta?: unknown
+}
+
+export interface PresenceSnapshot {
+  readonly version: number
+  readonly members: readonly Member[]
+}
+
+export interface PresenceEvent {
+  /** One more than the event before it. */
+  readonly version: number
+  /** `devices`: only the number of connections changed; not announced to clients. */
+  readonly change: 'joined' | 'updated' | 'left' | 'devices'
+  /** The member's full state; on `left` the last one. */
+  readonly member: Member
+  readonly timestamp: number
+}
+
+/** What one node asks of all. */
+export type NodeCommand =
+  | { readonly type: 'join-user', readonly userId: string, readonly roomId: string }
+  | { readonly type: 'disconnect-user', readonly userId: string, readonly reason: string }
+  | { readonly type: 'evict', readonly connectionIds: readonly string[] }
+  | { readonly type: 'renew', readonly connectionId: string, readonly user: { readonly id: string }, readonly expiresAt: number | null }
+  | { readonly type: 'connections', readonly userId?: string, readonly roomId?: string, readonly limit: number }
+  | { readonly type: 'stats' }
+  | { readonly type: 'rooms', readonly after?: string, readonly limit: number }
+  | { readonly type: 'receipts', readonly userId: string, readonly position: string, readonly timeout: number }
+
+export interface NodeReplies {
+  readonly replies: readonly { readonly nodeId: string, readonly value: unknown }[]
+  /** Nodes that are alive and did not answer, or failed to. */
+  readonly unreachable: readonly string[]
+}
