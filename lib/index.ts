@@ -1,0 +1,13 @@
+import '../types/fastify.js'
+
+export { defineCall, defineRooms } from './define.js'
+export type * from '../types/context.js'
+export type * from '../types/duration.js'
+export type * from '../types/hooks.js'
+export type * from '../types/message.js'
+export type * from '../types/options.js'
+export type * from '../types/policy.js'
+export type * from '../types/realtime.js'
+export type * from '../types/register.js'
+export type * from '../types/schema.js'
+export type * from '../types/user.js'

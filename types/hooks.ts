@@ -1,0 +1,28 @@
+import type { ConnectionContext, RoomContext } from './context.js'
+import type { LeaveReason, RoomMessage } from './message.js'
+
+/** How a connection ended: the WebSocket close code and reason. */
+export interface DisconnectReason {
+  readonly code: number
+  readonly reason: string
+}
+
+/**
+ * The app-wide hooks. Each runs before the room's own callback of the same name, sync or async; throwing refuses,
+ * what they return is ignored.
+ */
+export interface RealtimeHooks {
+  /** A connection was authenticated and upgraded; its frames wait until this is done. Throwing closes it. */
+  onConnect (ctx: ConnectionContext): unknown
+  /** A policy allowed a join that is not acknowledged yet. */
+  onJoin (ctx: RoomContext): unknown
+  /** A member published a message that is neither delivered nor acknowledged yet. */
+  onMessage (ctx: RoomContext, message: RoomMessage): unknown
+  /** A user left a room for good, grace window included. */
+  onLeave (ctx: RoomContext, reason: LeaveReason): unknown
+  /** A connection is gone. */
+  onDisconnect (ctx: ConnectionContext, reason: DisconnectReason): unknown
+}
+
+/** The name of an app-wide hook. */
+export type RealtimeHookName = keyof RealtimeHooks

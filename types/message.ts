@@ -1,0 +1,16 @@
+/** A message a client published, before it is delivered and acknowledged. */
+export interface RoomMessage<Event extends string = string, Content = unknown> {
+  readonly event: Event
+  /** Validated by the event's schema. Assign it to change what is delivered, stored and acknowledged. */
+  content: Content
+  /** Who published it: the server's knowledge, never the client's word. */
+  readonly userId: string
+  /** The idempotency key, where the client gave one. */
+  readonly key?: string
+}
+
+/**
+ * How a user came to leave a room: asked to (`left`), lost the connection for longer than the grace window (`disconnected`),
+ * was taken out by `removeUser` (`removed`), lost the right to be there on a renewal (`revoked`), or the room was closed (`closed`).
+ */
+export type LeaveReason = 'left' | 'disconnected' | 'removed' | 'revoked' | 'closed'

@@ -1,0 +1,265 @@
+import type { RateLimitOptions } from '@fastify/rate-limit'
+import type { FastifyJWTOptions } from '@fastify/jwt'
+import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
+import type { Duration, Rate } from './duration.js'
+import type { RoomMap } from './policy.js'
+import type { RealtimeUser } from './user.js'
+
+/** A signed cookie as the credential. Needs @fastify/cookie. */
+export interface AuthCookieOptions {
+  /** Name of the cookie. */
+  cookieName: string
+  /**
+   * Is it signed? An unsigned one is accepted only if this says so.
+   * @default true
+   */
+  signed?: boolean
+}
+
+/** Authentication by JSON Web Token, through @fastify/jwt. */
+export interface JwtAuthOptions {
+  /**
+   * The secret or keys to verify with, as @fastify/jwt takes them. Not needed where the application registered @fastify/jwt:
+   * its configuration is used then.
+   */
+  secret?: FastifyJWTOptions['secret']
+  /**
+   * The algorithms accepted; a token signed with any other is 401. Without it, those @fastify/jwt derives from the secret,
+   * never `none`.
+   */
+  algorithms?: readonly string[]
+  /**
+   * Makes the user of a verified payload. Without it the payload itself, its `sub` as `id`, which must be a non-empty string.
+   * Throwing, and an id that is not 1 to 200 bytes, is 401.
+   */
+  user?(payload: Readonly<Record<string, unknown>>): RealtimeUser | Promise<RealtimeUser>
+  /** Also take the token from a cookie; header and subprotocol come first. */
+  cookie?: AuthCookieOptions
+  /**
+   * Also take the token from the query string, under this name (`true`: `token`). It is redacted from logs; proxies may still
+   * write it to theirs. Prefer a ticket.
+   * @default false
+   */
+  query?: boolean | string
+  /**
+   * Refuse a token that never expires (401).
+   * @default true
+   */
+  requireExp?: boolean
+  authenticate?: undefined
+}
+
+/** Who a request was found to come from. */
+export interface Authentication<User = RealtimeUser> {
+  user: User
+  /** When the credential expires, epoch milliseconds. The connection is closed with 4401 then. Without it, never. */
+  expiresAt?: number
+}
+
+/** Authentication by the application itself. */
+export interface CustomAuthOptions {
+  /**
+   * Tells whose request this is; `null`, or throwing, is 401. Runs for the handshake, for tickets and for renewals.
+   */
+  authenticate (request: FastifyRequest): Authentication | null | Promise<Authentication | null>
+  secret?: undefined
+  algorithms?: undefined
+  user?: undefined
+  cookie?: undefined
+  query?: undefined
+  requireExp?: undefined
+}
+
+/** How connections are authenticated. */
+export type AuthOptions = JwtAuthOptions | CustomAuthOptions
+
+/** Bounds on everything that comes from outside. Reaching one is a defined answer. */
+export interface LimitOptions {
+  /**
+   * Bytes of a frame a client sends. A larger one closes the connection with 1009.
+   * @default 65536
+   */
+  payload?: number
+  /**
+   * Nesting of a frame's JSON. A deeper one is answered `bad_frame`.
+   * @default 32
+   */
+  depth?: number
+  /**
+   * Rooms a connection may be in. The next join is answered `limit_reached`.
+   * @default 100
+   */
+  rooms?: number
+  /**
+   * Members a room may have; a policy's own `members` overrides it. The next join is answered `limit_reached`.
+   * @default Infinity
+   */
+  members?: number
+  /**
+   * Rooms a connection may join or resume in a time. Beyond it: `rate_limited` with `retryAfter`.
+   * @default { max: 200, timeWindow: '10s' }
+   */
+  joins?: Rate
+  /**
+   * Connections this node holds. The next handshake is 503 with Retry-After.
+   * @default Infinity
+   */
+  connections?: number
+  /**
+   * Connections a user may have in the cluster. One more is let in, and the user's oldest is closed with 4409.
+   * @default 20
+   */
+  connectionsPerUser?: number
+  /**
+   * Connections an address may have on this node. The next handshake is 429 with Retry-After.
+   * @default Infinity
+   */
+  connectionsPerAddress?: number
+  /**
+   * Handshakes an address may make in a time, as @fastify/rate-limit's options. Beyond it: 429 with Retry-After.
+   * @default { max: 3000, timeWindow: '1m' }
+   */
+  handshakes?: RateLimitOptions
+  /**
+   * Frames a connection may send in a time (a token bucket, so bursts up to `max`); every frame counts, refused ones too.
+   * Beyond it: `rate_limited` with `retryAfter`.
+   * @default { max: 100, timeWindow: '10s' }
+   */
+  messages?: Rate
+  /**
+   * The same for all connections of a user on this node together.
+   * @default { max: 400, timeWindow: '10s' }
+   */
+  messagesPerUser?: Rate
+  /**
+   * Calls a connection may have pending. The next one is answered `limit_reached`.
+   * @default 32
+   */
+  calls?: number
+  /**
+   * Bytes that may wait to be written to a connection. Volatile frames are dropped first; beyond it the connection is closed
+   * with 4410 and resumes from its positions.
+   * @default 1048576
+   */
+  outbound?: number
+}
+
+/** How long publishing twice under one key publishes once. */
+export interface IdempotencyOptions {
+  /**
+   * How long a key is remembered, in milliseconds or as `'10m'`. Clients learn it as `keyTtl` and do not resend later than that.
+   * @default '10m'
+   */
+  ttl?: Duration
+}
+
+/** What is kept of direct messages for users who are away. */
+export interface InboxOptions {
+  /**
+   * Messages a user; the oldest go first, and who missed them is told with `reset`.
+   * @default 100
+   */
+  size?: number
+  /**
+   * How long, in milliseconds or as `'24h'`.
+   * @default '24h'
+   */
+  ttl?: Duration
+}
+
+/** How dead connections are found. */
+export interface HeartbeatOptions {
+  /**
+   * How often a `ping` goes out, in milliseconds or as `'25s'`.
+   * @default '25s'
+   */
+  interval?: Duration
+  /**
+   * A connection silent for the interval and this is closed with 4408. In milliseconds or as `'20s'`.
+   * @default '20s'
+   */
+  timeout?: Duration
+}
+
+/** How connections are sent elsewhere when the app closes. */
+export interface DrainOptions {
+  /**
+   * Over how long reconnects are spread, so that the other nodes are not hit at once. In milliseconds or as `'5s'`.
+   * @default '5s'
+   */
+  spread?: Duration
+  /**
+   * When the connections that are still there are terminated, in milliseconds or as `'10s'`.
+   * @default '10s'
+   */
+  deadline?: Duration
+  /**
+   * The close code: 1012 (restarting) or 1001 (going away).
+   * @default 1012
+   */
+  code?: 1012 | 1001
+}
+
+/** What `GET {path}/stats` tells, and whom. */
+export interface StatsOptions {
+  /**
+   * May this user see room names? Without it every authenticated user sees counts, and nobody names.
+   */
+  authorize (ctx: { readonly user: RealtimeUser, readonly request: FastifyRequest }): boolean | Promise<boolean>
+}
+
+/** `GET {path}/health` and `{path}/health/ready`. */
+export interface HealthOptions {
+  /**
+   * Serve them?
+   * @default true
+   */
+  enabled?: boolean
+}
+
+/**
+ * May a page of this origin connect? Only asked where the request has an Origin header.
+ */
+export type OriginFunction = (origin: string, request: FastifyRequest) => boolean | Promise<boolean>
+
+/** Options of the plugin. A wrong or misspelt one fails at `register` and names itself. */
+export interface RealtimeOptions {
+  /**
+   * The WebSocket route. `stats`, `health`, `health/ready`, `ticket` and `renew` live below it.
+   * @default '/realtime'
+   */
+  path?: string
+  /** As everywhere in Fastify: put before `path`. */
+  prefix?: string
+  /** How connections are authenticated. */
+  auth?: AuthOptions
+  /** Policies by pattern: `defineRooms({ ... })`, or plain objects. More may be declared with `fastify.realtime.room`. */
+  rooms?: RoomMap
+  /** Bounds on everything that comes from outside. */
+  limits?: LimitOptions
+  /** How long an idempotency key is remembered. */
+  idempotency?: IdempotencyOptions
+  /** What is kept of direct messages for users who are away. */
+  inbox?: InboxOptions
+  /** How dead connections are found. */
+  heartbeat?: HeartbeatOptions
+  /** How connections are sent elsewhere when the app closes. */
+  drain?: DrainOptions
+  /**
+   * Origins whose pages may connect, compared exactly (`https://app.example.com`), or a function. Others are 403 before the
+   * upgrade. Without it an Origin must name the host that the request itself was sent to.
+   * @default same origin
+   */
+  origins?: readonly string[] | OriginFunction
+  /**
+   * Let requests without an Origin header in: everything that is not a browser. Otherwise they are 403.
+   * @default true
+   */
+  allowNoOrigin?: boolean
+  /** Whom `GET {path}/stats` shows room names. */
+  stats?: StatsOptions
+  /** Liveness and readiness. */
+  health?: HealthOptions
+  /** More options of the WebSocket route (`onRequest`, `schema`, `config`, `logLevel`); this package's own win. */
+  route?: RouteShorthandOptions
+}

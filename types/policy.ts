@@ -1,0 +1,91 @@
+import type { RoomContext } from './context.js'
+import type { Duration } from './duration.js'
+import type { LeaveReason, RoomMessage } from './message.js'
+import type { AnySchema } from './schema.js'
+
+/** How much of a room's past is kept for those who come back. Whichever bound is reached first drops the oldest entries. */
+export interface HistoryOptions {
+  /**
+   * Messages kept. Somebody who missed more is told (`recovered: false`, `trimmed`).
+   * @default 100
+   */
+  size?: number
+  /**
+   * Age of the oldest message kept, in milliseconds or as `'5m'`.
+   * @default '5m'
+   */
+  ttl?: Duration
+}
+
+/** How presence behaves in a room. */
+export interface PresenceOptions {
+  /**
+   * How long a member whose connection dropped is still shown, so that a reconnect is not a leave and a join.
+   * In milliseconds or as `'5s'`.
+   * @default '5s'
+   */
+  grace?: Duration
+}
+
+/** Who may publish: every member, the server alone, or whom the function lets. */
+export type PublishPolicy<Context, Message> =
+  'members' | 'server' | { bivarianceHack (ctx: Context, message: Message): boolean | Promise<boolean> }['bivarianceHack']
+
+/** What holds in the rooms of one pattern. Whatever is not allowed here is refused. */
+export interface RoomPolicy {
+  /**
+   * May this user join? Without it nobody may. Throwing refuses too: a refusal with its message, any other error as `internal`.
+   * Runs again on a resume and on a renewal of the credential.
+   */
+  join?(ctx: RoomContext): boolean | Promise<boolean>
+
+  /**
+   * Who may publish.
+   * @default 'server'
+   */
+  publish?: PublishPolicy<RoomContext, RoomMessage>
+
+  /**
+   * The events members may publish, each with the schema of its content; any other is answered `unknown_event`.
+   * Without it every event is accepted, unchecked. `presence`, `typing`, `reset`, `left` and `error` are reserved.
+   */
+  events?: { readonly [event: string]: AnySchema }
+
+  /**
+   * The log from which reconnecting members are served; `false` makes the room volatile: no positions, at most once.
+   * @default { size: 100, ttl: '5m' }
+   */
+  history?: false | HistoryOptions
+
+  /**
+   * Keep track of who is in the room and tell members that ask for it.
+   * @default false
+   */
+  presence?: boolean | PresenceOptions
+
+  /**
+   * May members say that they are typing?
+   * @default false
+   */
+  typing?: boolean
+
+  /**
+   * Members a room may have; the next one is answered `limit_reached`.
+   * @default `limits.members`
+   */
+  members?: number
+
+  /** Before a join is acknowledged, after `join` allowed it. Throwing refuses; what it returns is ignored. */
+  onJoin?(ctx: RoomContext): unknown
+
+  /** Before a message is delivered and acknowledged. Throwing refuses; assign `message.content` to change it. */
+  onMessage?(ctx: RoomContext, message: RoomMessage): unknown
+
+  /** After a user left for good, grace window included. */
+  onLeave?(ctx: RoomContext, reason: LeaveReason): unknown
+}
+
+/** Policies by pattern, as plain objects: nothing is inferred. Wrap them in `defineRooms` for that. */
+export interface RoomMap {
+  readonly [pattern: string]: RoomPolicy
+}

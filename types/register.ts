@@ -1,0 +1,13 @@
+/**
+ * What an application declares about itself, once, so that `fastify.realtime` is typed everywhere.
+ *
+ * @example
+ * ```ts
+ * declare module 'fastify-realtime' {
+ *   interface Register { api: Api, user: User }
+ * }
+ * ```
+ *
+ * `api` is what {@link ApiOf} derives, or the same shape written by hand; `user` is what `auth` makes of a credential.
+ */
+export interface Register {}
