@@ -1,6 +1,8 @@
 import '../types/fastify.js'
 
 export { defineCall, defineRooms } from './define.js'
+export type * from '../types/api.js'
+export type * from '../types/calls.js'
 export type * from '../types/context.js'
 export type * from '../types/duration.js'
 export type * from '../types/hooks.js'

@@ -1,3 +1,6 @@
+import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
+import type { InferBy } from './provider.js'
+
 /** A message a client published, before it is delivered and acknowledged. */
 export interface RoomMessage<Event extends string = string, Content = unknown> {
   readonly event: Event
@@ -14,3 +17,8 @@ export interface RoomMessage<Event extends string = string, Content = unknown> {
  * was taken out by `removeUser` (`removed`), lost the right to be there on a renewal (`revoked`), or the room was closed (`closed`).
  */
 export type LeaveReason = 'left' | 'disconnected' | 'removed' | 'revoked' | 'closed'
+
+/** The messages of a room, told apart by `event`. */
+export type MessageOf<Events, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> =
+  unknown extends Events ? RoomMessage
+    : { [Event in keyof Events & string]: RoomMessage<Event, InferBy<Provider, Events[Event]>> }[keyof Events & string]

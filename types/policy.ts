@@ -1,7 +1,9 @@
+import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
 import type { RoomContext } from './context.js'
 import type { Duration } from './duration.js'
-import type { LeaveReason, RoomMessage } from './message.js'
-import type { AnySchema } from './schema.js'
+import type { EventMap, eventsOf } from './events.js'
+import type { LeaveReason, MessageOf } from './message.js'
+import type { RoomParams } from './pattern.js'
 
 /** How much of a room's past is kept for those who come back. Whichever bound is reached first drops the oldest entries. */
 export interface HistoryOptions {
@@ -27,29 +29,32 @@ export interface PresenceOptions {
   grace?: Duration
 }
 
-/** Who may publish: every member, the server alone, or whom the function lets. */
-export type PublishPolicy<Context, Message> =
-  'members' | 'server' | { bivarianceHack (ctx: Context, message: Message): boolean | Promise<boolean> }['bivarianceHack']
-
-/** What holds in the rooms of one pattern. Whatever is not allowed here is refused. */
-export interface RoomPolicy {
+/**
+ * What holds in the rooms of one pattern. Whatever is not allowed here is refused.
+ *
+ * `Pattern` types the params, `Events` the content, `Provider` is the type provider of the instance that declares the room.
+ * All three are inferred by `defineRooms` and `fastify.realtime.room`; left alone they are loose.
+ */
+export interface RoomPolicy<
+  Pattern = string, Events = unknown, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault
+> {
   /**
    * May this user join? Without it nobody may. Throwing refuses too: a refusal with its message, any other error as `internal`.
    * Runs again on a resume and on a renewal of the credential.
    */
-  join?(ctx: RoomContext): boolean | Promise<boolean>
+  join? (ctx: RoomContext<RoomParams<Pattern>>): boolean | Promise<boolean>
 
   /**
-   * Who may publish.
+   * Who may publish: every member, the server alone, or whom the function lets.
    * @default 'server'
    */
-  publish?: PublishPolicy<RoomContext, RoomMessage>
+  publish?: 'members' | 'server' | PublishFunction<RoomContext<RoomParams<Pattern>>, MessageOf<Events, Provider>>
 
   /**
    * The events members may publish, each with the schema of its content; any other is answered `unknown_event`.
    * Without it every event is accepted, unchecked. `presence`, `typing`, `reset`, `left` and `error` are reserved.
    */
-  events?: { readonly [event: string]: AnySchema }
+  events?: Events & EventMap
 
   /**
    * The log from which reconnecting members are served; `false` makes the room volatile: no positions, at most once.
@@ -76,16 +81,34 @@ export interface RoomPolicy {
   members?: number
 
   /** Before a join is acknowledged, after `join` allowed it. Throwing refuses; what it returns is ignored. */
-  onJoin?(ctx: RoomContext): unknown
+  onJoin? (ctx: RoomContext<RoomParams<Pattern>>): unknown
 
   /** Before a message is delivered and acknowledged. Throwing refuses; assign `message.content` to change it. */
-  onMessage?(ctx: RoomContext, message: RoomMessage): unknown
+  onMessage? (ctx: RoomContext<RoomParams<Pattern>>, message: MessageOf<Events, Provider>): unknown
 
   /** After a user left for good, grace window included. */
-  onLeave?(ctx: RoomContext, reason: LeaveReason): unknown
+  onLeave? (ctx: RoomContext<RoomParams<Pattern>>, reason: LeaveReason): unknown
+
+  /** Only a type: how `ApiOf` finds the events again. */
+  readonly [eventsOf]?: Events
 }
+
+/**
+ * Decides about one message. Declared as a method, so that the policy of a certain pattern is still a {@link RoomPolicy}.
+ */
+export type PublishFunction<Context, Message> = {
+  publish (ctx: Context, message: Message): boolean | Promise<boolean>
+}['publish']
 
 /** Policies by pattern, as plain objects: nothing is inferred. Wrap them in `defineRooms` for that. */
 export interface RoomMap {
   readonly [pattern: string]: RoomPolicy
+}
+
+/**
+ * Typed policies by pattern, what `defineRooms` takes and returns. `Rooms` has the events of each pattern. It must not be
+ * constrained any further: a Record here makes the checker give up on all rooms at once.
+ */
+export type DefinedRooms<Rooms, Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> = {
+  readonly [Pattern in keyof Rooms]: RoomPolicy<Pattern, Rooms[Pattern], Provider>
 }

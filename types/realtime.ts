@@ -1,8 +1,12 @@
-import type { CallContext } from './context.js'
+import type { FastifyTypeProvider, FastifyTypeProviderDefault } from 'fastify'
+import type { CallContent, CallDefinition, CallOptions, CallResponse, CallSchema, HandlerFor } from './calls.js'
 import type { Duration } from './duration.js'
+import type { AnyEvents } from './events.js'
 import type { RealtimeHookName, RealtimeHooks } from './hooks.js'
-import type { RoomMap, RoomPolicy } from './policy.js'
-import type { AnySchema } from './schema.js'
+import type { Jsonify } from './jsonify.js'
+import type { BroadcastEvents, DirectEvents, EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
+import type { DefinedRooms, RoomMap, RoomPolicy } from './policy.js'
+import type { RegisteredApi } from './register.js'
 
 /** What a publish to a room resolves to. */
 export interface PublishResult {
@@ -98,16 +102,23 @@ export interface PresencePage {
 }
 
 /** A message as it stands in a room's log. */
-export interface HistoryMessage {
-  readonly event: string
+export interface HistoryMessage<Event extends string = string, Content = unknown> {
+  readonly event: Event
   /** Who published it; `null`: the server. */
   readonly userId: string | null
-  readonly content: unknown
+  readonly content: Content
   /** Epoch milliseconds. */
   readonly timestamp: number
   readonly position: string
   readonly key?: string
 }
+
+/** The messages in a room's log, told apart by `event`; content is what JSON left of it. */
+export type HistoryMessageOf<Events> =
+  Events extends unknown
+    ? string extends keyof Events ? HistoryMessage
+      : { [Event in EventName<Events>]: HistoryMessage<Event, Jsonify<Events[Event]>> }[EventName<Events>]
+    : never
 
 /** Options of {@link Realtime.history}: `before` or `after`, or neither for the newest. */
 export interface HistoryPageOptions {
@@ -126,8 +137,8 @@ export interface HistoryPageOptions {
 export type GapReason = 'trimmed' | 'diverged' | 'expired'
 
 /** A page of a room's log, oldest first. */
-export interface HistoryPage {
-  readonly messages: readonly HistoryMessage[]
+export interface HistoryPage<Events = AnyEvents> {
+  readonly messages: readonly HistoryMessageOf<Events>[]
   /** The room's head. */
   readonly position?: string
   /** There are messages beyond this page. */
@@ -207,52 +218,62 @@ export interface RemoveResult {
   readonly position?: string
 }
 
-/** The schemas of a call. */
-export interface CallSchema {
-  /** What the client sends. */
-  content?: AnySchema
-  /** What the handler returns. */
-  response?: AnySchema
-}
-
-/** A call with its handler, as `defineCall` returns it. */
-export interface CallDefinition {
-  readonly event: string
-  readonly schema: CallSchema
-  handler (ctx: CallContext, content: unknown): unknown
-}
-
-/** The object behind `fastify.realtime`. Every promise rejects with an `RT_ERR_*` error. */
-export interface Realtime {
-  /**
-   * Publish to everyone in a room. Resolves once the store has it; a room with nobody in it is fine.
-   */
-  notifyRoom (roomId: string, event: string, content: unknown, options?: NotifyOptions): Promise<PublishResult>
+/**
+ * The object behind `fastify.realtime`. Every promise rejects with an `RT_ERR_*` error.
+ *
+ * With {@link Register} augmented, a room id that is a literal or a template must match a pattern, and event and content must be
+ * those declared there. A plain `string` stays untyped.
+ */
+export interface Realtime<Provider extends FastifyTypeProvider = FastifyTypeProviderDefault> {
+  /** Publish to everyone in a room. Resolves once the store has it; a room with nobody in it is fine. */
+  notifyRoom<const Id extends string, Event extends EventName<RoomEvents<RegisteredApi, Id>>> (
+    roomId: Id & KnownRoom<RegisteredApi, Id>,
+    event: Event,
+    content: EventContent<RoomEvents<RegisteredApi, Id>, Event>,
+    options?: NotifyOptions
+  ): Promise<PublishResult>
 
   /** Send to every device of a user, on every node; kept in the inbox while the user is away. */
-  sendDirect (userId: string, event: string, content: unknown, options?: DirectOptions): Promise<DirectResult>
+  sendDirect<Event extends EventName<DirectEvents<RegisteredApi>>> (
+    userId: string,
+    event: Event,
+    content: EventContent<DirectEvents<RegisteredApi>, Event>,
+    options?: DirectOptions
+  ): Promise<DirectResult>
 
   /** Publish `user-update` in the room `user:<userId>`, to whoever its policy lets watch. */
-  broadcastUserUpdate (userId: string, content: unknown): Promise<PublishResult>
+  broadcastUserUpdate (userId: string, content: UserUpdate): Promise<PublishResult>
 
   /** Send to every connection in the cluster. Volatile: who is away does not get it later. */
-  broadcast (event: string, content: unknown): Promise<BroadcastResult>
+  broadcast<Event extends EventName<BroadcastEvents<RegisteredApi>>> (
+    event: Event, content: EventContent<BroadcastEvents<RegisteredApi>, Event>
+  ): Promise<BroadcastResult>
 
-  /** Declare the policy of one pattern. Ambiguous patterns throw. */
-  room (pattern: string, policy: RoomPolicy): void
-  /** Declare several policies. */
+  /** Declare the policy of one pattern, for instance next to its routes. Ambiguous patterns throw. */
+  room<const Pattern extends string, const Events> (pattern: Pattern, policy: RoomPolicy<Pattern, Events, Provider>): void
+  /** Declare several policies, typed as by `defineRooms` and by the type provider of this instance. */
+  room<const Rooms extends object> (rooms: DefinedRooms<Rooms, Provider>): void
+  /** Declare several policies that are known as plain objects. */
   room (rooms: RoomMap): void
 
   /** Answer a client's call. */
-  handle (event: string, options: { schema?: CallSchema }, handler: (ctx: CallContext, content: unknown) => unknown): void
+  handle<const Schema extends CallSchema = {}> (
+    event: string,
+    options: CallOptions<Schema>,
+    handler: HandlerFor<Schema, CallContent<Schema, Provider>, CallResponse<Schema, Provider>>
+  ): void
   /** Answer a client's call that `defineCall` described. */
   handle (call: CallDefinition): void
 
   /** Who is in a room, a page at a time. */
-  presence (roomId: string, options?: PresencePageOptions): Promise<PresencePage>
+  presence<const Id extends string> (
+    roomId: Id & KnownRoom<RegisteredApi, Id>, options?: PresencePageOptions
+  ): Promise<PresencePage>
 
   /** What was published in a room, a page at a time. */
-  history (roomId: string, options?: HistoryPageOptions): Promise<HistoryPage>
+  history<const Id extends string> (
+    roomId: Id & KnownRoom<RegisteredApi, Id>, options?: HistoryPageOptions
+  ): Promise<HistoryPage<RoomEvents<RegisteredApi, Id>>>
 
   /** Connections in the cluster. */
   connections (filter?: ConnectionFilter): Promise<ConnectionList>
@@ -261,10 +282,12 @@ export interface Realtime {
   stats (): Promise<RealtimeStats>
 
   /** Put every connection of a user into a room, without asking its policy; it lasts while they are connected. */
-  joinUser (userId: string, roomId: string): Promise<ControlResult>
+  joinUser<const Id extends string> (userId: string, roomId: Id & KnownRoom<RegisteredApi, Id>): Promise<ControlResult>
 
   /** Take a user out of a room. Once this resolves, nothing published later reaches the user there. */
-  removeUser (userId: string, roomId: string, reason?: string): Promise<RemoveResult>
+  removeUser<const Id extends string> (
+    userId: string, roomId: Id & KnownRoom<RegisteredApi, Id>, reason?: string
+  ): Promise<RemoveResult>
 
   /** Close every connection of a user with 4403. */
   disconnectUser (userId: string, reason?: string): Promise<ControlResult>
@@ -272,3 +295,7 @@ export interface Realtime {
   /** Add an app-wide hook. Hooks run in the order they were added. */
   addHook<Name extends RealtimeHookName> (name: Name, hook: RealtimeHooks[Name]): void
 }
+
+/** The content of a user's own updates: that of `user-update` in the pattern of `user:<userId>`, where it is declared. */
+export type UserUpdate =
+  RoomEvents<RegisteredApi, `user:${string}`> extends { 'user-update': infer Content } ? Content : unknown

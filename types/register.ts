@@ -11,3 +11,6 @@
  * `api` is what {@link ApiOf} derives, or the same shape written by hand; `user` is what `auth` makes of a credential.
  */
 export interface Register {}
+
+/** The Api the application declared, or `unknown`. */
+export type RegisteredApi = Register extends { api: infer Api } ? Api : unknown
