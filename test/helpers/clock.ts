@@ -49,7 +49,8 @@ export function createFakeClock ({ seed = 1 }: { seed?: number } = {}): FakeCloc
     now: () => now,
     wall: () => 1_700_000_000_000 + now,
     timeout (fn, ms) {
-      const timeout = { at: now + ms, fn }
+      // As setTimeout does, so that a loop of zero waits still gets somewhere.
+      const timeout = { at: now + Math.max(ms, 1), fn }
       timeouts.add(timeout)
       return () => { timeouts.delete(timeout) }
     },
