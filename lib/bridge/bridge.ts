@@ -9,6 +9,8 @@ import type { Position } from '../protocol/position.js'
  * Promises:
  * - After `subscribe` resolved with a head, the listener gets every later entry of the log once and in order, or one
  *   `reset` that says where the log goes on. Repair of lost fan-out happens inside the bridge.
+ * - The listener is not called before the promise of `subscribe` has resolved and what awaits it has run, nor while it is
+ *   itself running. What it throws goes to {@link BridgeHandlers.onError} and disturbs nobody else.
  * - Local publications take the same way to the listener as remote ones.
  * - Every call settles in bounded time: with its result, or rejected with {@link BridgeError}.
  */
@@ -30,11 +32,20 @@ export interface Bridge {
 
   /** Appends to the channel's log (or, without `retention`, only fans out) and resolves when that is done. */
   publish (publication: Publication): Promise<PublishResult>
-  /** What an earlier publication under this key led to; `null` when there was none within the key's time. */
+  /**
+   * What an earlier publication under this key led to, as `duplicate` or `conflict`; `null` when there was none within the
+   * key's time.
+   */
   lookup (channel: ChannelName, key: IdempotencyKey): Promise<PublishResult | null>
-  /** Reads a log. Never changes it, and never fails on a position: see {@link ReadResult.gap}. */
+  /**
+   * Reads a log. Never appends to it, and never fails on a position: see {@link ReadResult.gap}. The head of a log that has no
+   * entry yet can be continued like any other.
+   */
   read (channel: ChannelName, query: ReadQuery): Promise<ReadResult>
-  /** Appends the removal of a user as an entry of the log (also of a volatile channel, which keeps only those). */
+  /**
+   * Appends the removal of a user as an entry of the log (also of a volatile channel, which keeps only those, within
+   * {@link CONTROL_RETENTION}).
+   */
   remove (channel: ChannelName, removal: Removal): Promise<{ position: Position }>
   /** Volatile fan-out of who types. */
   typing (channel: ChannelName, userId: string, typing: boolean): Promise<void>
@@ -43,7 +54,8 @@ export interface Bridge {
   presenceAttach (channel: ChannelName, userId: string, connectionId: string): Promise<void>
   /**
    * A connection left. With `linger` (ms) the member stays that long, so that a reconnect is neither a leave nor a join;
-   * with 0 the member leaves at once when this was the last connection.
+   * with 0 the member leaves at once when this was the last connection, even if another's linger has not passed. Attaching
+   * a connection twice and detaching one that is not attached change nothing.
    */
   presenceDetach (channel: ChannelName, userId: string, connectionId: string, linger: number): Promise<void>
   /** Changes status and meta of a member, last writer wins. False: not a member. */
@@ -54,14 +66,14 @@ export interface Bridge {
   broadcast (payload: Buffer): Promise<{ timestamp: number }>
 
   /**
-   * Runs a command on every node (this one included) and collects the answers. Nodes known to be dead cost no time; those
-   * that are alive but did not answer within `timeout` ms are named.
+   * Runs a command on every node (this one included) and collects the answers, as they come back from JSON (`undefined` as
+   * `null`). Nodes known to be dead cost no time; those that are alive but did not answer within `timeout` ms are named.
    */
   request (command: NodeCommand, timeout: number): Promise<NodeReplies>
 
   /**
    * Registers a live connection of a user. Resolves with the ids of the user's oldest connections beyond `limit`; the
-   * caller closes them.
+   * caller closes them. They stay registered until `userDisconnect`, so an eviction that got lost is asked for again.
    */
   userConnect (userId: string, connectionId: string, limit: number): Promise<string[]>
   userDisconnect (userId: string, connectionId: string): Promise<void>
@@ -71,6 +83,12 @@ export interface Bridge {
   /** Takes it: the first caller gets the value, every later one `null`. */
   takeTicket (id: string): Promise<string | null>
 }
+
+/** Status of a member who has not set one. */
+export const INITIAL_STATUS = 'online'
+
+/** How long in ms a removal stays in {@link Subscription.removals}, whatever the log's own bounds are. */
+export const REMOVAL_WINDOW = 60_000
 
 /** A room's or a user's channel; made by {@link roomChannel} and {@link userChannel} only. */
 export type ChannelName = `r:${string}` | `u:${string}`
@@ -107,16 +125,22 @@ export interface BridgeHandlers {
   onBroadcast (payload: Buffer): void
   /** Runs a command on this node; the value must survive JSON. */
   onRequest (command: NodeCommand): Promise<unknown>
+  /** Called on every change; a bridge that has started is up until it says otherwise. */
   onStatus (status: BridgeStatus): void
+  /** A listener or handler of this node threw, which is a defect of the node: for its log. */
+  onError? (error: unknown): void
 }
 
-/** Bounds of a log. */
+/** Bounds of a log. Those of the latest entry hold for the whole log. */
 export interface Retention {
   /** Entries kept at most. */
   readonly size: number
   /** Age in ms beyond which an entry is gone, each by itself. */
   readonly ttl: number
 }
+
+/** Bounds of the log of a volatile channel, which has removals only. */
+export const CONTROL_RETENTION: Retention = { size: 1000, ttl: 60 * 60 * 1000 }
 
 export interface SubscribeOptions {
   /** Deliver presence events and resolve with a snapshot. */
@@ -212,9 +236,12 @@ export interface ReadResult {
   readonly gap?: GapReason
   /** Messages, oldest first; removals are left out. */
   readonly entries: readonly Entry[]
-  /** Whether limit or maxBytes cut the answer: for `since` and `after` newer entries remain, for `before` and `last` older. */
+  /**
+   * Whether limit, maxBytes or the n of `last` cut the answer: for `since` and `after` newer messages remain, for `before`
+   * and `last` older.
+   */
   readonly more: boolean
-  /** For `since` and `after`: the position read up to, removals included. It is `head` unless `more`. */
+  /** For `since` and `after` with `more`: the position read up to, removals included. Otherwise it is `head`. */
   readonly position: Position
 }
 

@@ -1,0 +1,46 @@
+import type { Clock } from '../../core/clock.js'
+import type { BridgeHandlers, NodeCommand, NodeReplies } from '../bridge.js'
+
+/** Longer timeouts fire at once in Node.js. */
+const MAX_DELAY = 2 ** 31 - 1
+
+/** Commands to the one node there is, each answered in bounded time. */
+export class Calls {
+  readonly #clock: Clock
+  readonly #nodeId: string
+  /** Ends each pending call as unanswered. */
+  readonly #pending = new Set<() => void>()
+
+  constructor (clock: Clock, nodeId: string) {
+    this.#clock = clock
+    this.#nodeId = nodeId
+  }
+
+  call (handlers: BridgeHandlers, command: NodeCommand, timeout: number): Promise<NodeReplies> {
+    return new Promise(resolve => {
+      const settle = (replies: NodeReplies): void => {
+        this.#pending.delete(giveUp)
+        cancel()
+        resolve(replies)
+      }
+      const giveUp = (): void => settle({ replies: [], unreachable: [this.#nodeId] })
+      const cancel = this.#clock.timeout(giveUp, Math.min(timeout, MAX_DELAY))
+      this.#pending.add(giveUp)
+      answer(handlers, command).then(
+        value => settle({ replies: [{ nodeId: this.#nodeId, value }], unreachable: [] }),
+        giveUp
+      )
+    })
+  }
+
+  close (): void {
+    for (const giveUp of this.#pending) giveUp()
+  }
+}
+
+/** Through JSON, like an answer from another machine: what does not survive that must not work here either. */
+async function answer (handlers: BridgeHandlers, command: NodeCommand): Promise<unknown> {
+  const value = await handlers.onRequest(command)
+  const json: unknown = JSON.parse(JSON.stringify(value) ?? 'null')
+  return json
+}
