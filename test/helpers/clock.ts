@@ -1,76 +1,78 @@
 import type { Clock } from '../../lib/core/clock.js'
 
-export interface FakeClock extends Clock {
-  /** Lets time pass: whatever comes due runs, in order, each at its own time. Promises are not waited for. */
-  advance (ms: number): void
-  /** Somebody sets the machine's clock: `wall` changes, `now` and timers do not. */
-  setWall (epochMs: number): void
-  /** Timeouts that have neither run nor been cancelled. */
-  readonly pending: number
-}
-
-interface Timer {
-  readonly due: number
+interface Timeout {
+  readonly at: number
   readonly fn: () => void
 }
 
-const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
+export interface FakeClock extends Clock {
+  /** Moves time forward and runs what falls due, in order, each at its own time. */
+  advance (ms: number): void
+  /** Moves time forward and runs what fell due only at the end of it, as in a process that stalled. */
+  stall (ms: number): void
+  /** Somebody sets the machine's clock: `wall` changes, `now` and timeouts do not. */
+  setWall (epochMs: number): void
+  /** Timeouts armed at the moment. */
+  readonly armed: number
+}
 
-/** A clock that stands still until told otherwise; the same seed gives the same ids and random numbers. */
-export function createFakeClock ({ seed = 1, wall = 1_800_000_000_000 } = {}): FakeClock {
-  const random = mulberry32(seed)
-  const timers = new Set<Timer>()
+/** A clock that stands still until told; its random numbers follow from the seed. */
+export function createFakeClock ({ seed = 1 }: { seed?: number } = {}): FakeClock {
   let now = 0
-  let offset = wall
+  let state = seed >>> 0
+  let ids = 0
+  let epoch = 1_700_000_000_000
+  const timeouts = new Set<Timeout>()
 
-  function next (until: number): Timer | null {
-    let first: Timer | null = null
-    for (const timer of timers) {
-      if (timer.due <= until && (first === null || timer.due < first.due)) first = timer
+  /** mulberry32 */
+  function random (): number {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+
+  function earliest (until: number): Timeout | undefined {
+    let first: Timeout | undefined
+    for (const timeout of timeouts) {
+      if (timeout.at <= until && (first === undefined || timeout.at < first.at)) first = timeout
     }
     return first
   }
 
-  return {
-    now: () => now,
-    wall: () => offset + now,
-    random,
-    id () {
-      let id = ''
-      for (let i = 0; i < 16; i++) id += ALPHABET[Math.floor(random() * ALPHABET.length)]
-      return id
-    },
-    timeout (fn, ms) {
-      // As in Node.js, where a delay beyond 31 bits, or none that makes sense, is a delay of 1 ms.
-      const timer = { due: now + (ms >= 1 && ms < 2 ** 31 ? ms : 1), fn }
-      timers.add(timer)
-      return () => { timers.delete(timer) }
-    },
-    advance (ms) {
-      const end = now + ms
-      for (let timer = next(end); timer !== null; timer = next(end)) {
-        timers.delete(timer)
-        now = Math.max(now, timer.due)
-        timer.fn()
-      }
-      now = end
-    },
-    setWall (epochMs) {
-      offset = epochMs - now
-    },
-    get pending () {
-      return timers.size
+  function run (until: number): void {
+    for (let timeout = earliest(until); timeout !== undefined; timeout = earliest(until)) {
+      timeouts.delete(timeout)
+      now = Math.max(now, timeout.at)
+      timeout.fn()
     }
   }
-}
 
-/** Small, fast and good enough for schedules: the point is that it can be repeated. */
-function mulberry32 (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6D2B79F5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  return {
+    now: () => now,
+    wall: () => epoch + now,
+    timeout (fn, ms) {
+      // As setTimeout does, so that a loop of zero waits still gets somewhere, and one beyond 31 bits shows its trap.
+      const timeout = { at: now + (ms >= 1 && ms < 2 ** 31 ? ms : 1), fn }
+      timeouts.add(timeout)
+      return () => { timeouts.delete(timeout) }
+    },
+    random,
+    id: () => (++ids).toString(36).padStart(16, '0'),
+    advance (ms) {
+      const until = now + ms
+      run(until)
+      now = until
+    },
+    stall (ms) {
+      now += ms
+      run(now)
+    },
+    setWall (epochMs) {
+      epoch = epochMs - now
+    },
+    get armed () {
+      return timeouts.size
+    }
   }
 }
