@@ -1,0 +1,144 @@
+import type { Bridge, Entry } from '../bridge/bridge.js'
+import type { Recovery } from '../protocol/encode.js'
+import type { GapReason } from '../protocol/frames.js'
+import { MAX_ANSWER_MESSAGES } from '../protocol/frames.js'
+import { formatPosition } from '../protocol/position.js'
+import type { Position } from '../protocol/position.js'
+import type { Channel, Follower } from './channel.js'
+
+/** Entries read for one answer; bytes usually end it earlier. */
+const PAGE = 1000
+
+/** Bytes that the members in one answer may take: with the messages it stays below the largest frame. */
+const MAX_ANSWER_MEMBERS = 200 * 1024
+
+/** What is left of the bytes that one answer may take; a resume shares it among its rooms. */
+export interface AnswerBudget {
+  /** For messages. */
+  bytes: number
+  /** For members. */
+  memberBytes: number
+}
+
+export function answerBudget (): AnswerBudget {
+  return { bytes: MAX_ANSWER_MESSAGES, memberBytes: MAX_ANSWER_MEMBERS }
+}
+
+/** Where a follower wants to begin: behind a position of its own, with the newest entries, or with what comes from now on. */
+export interface Wanted {
+  readonly since?: string
+  readonly last?: number
+}
+
+/** What a log gave a follower that wants more than what comes from now on. */
+export interface Backlog {
+  /** The follower's own position; `null` when it named none. */
+  readonly since: string | null
+  readonly gap?: GapReason
+  /** `null`: no messages were asked for (only a verdict). */
+  readonly entries: readonly Entry[] | null
+  /** What the entries lead up to. */
+  readonly position: Position
+  readonly more: boolean
+}
+
+/**
+ * Reads what {@link settle} needs; `null` when nothing is to be read.
+ * @throws {BridgeError}
+ */
+export async function readBacklog (bridge: Bridge, channel: Channel, wanted: Wanted): Promise<Backlog | null> {
+  const bounds = { limit: PAGE, maxBytes: MAX_ANSWER_MESSAGES }
+  let gap: GapReason | undefined
+  if (wanted.since !== undefined) {
+    if (wanted.since === formatPosition(channel.head)) {
+      return { since: wanted.since, entries: [], position: channel.head, more: false }
+    }
+    const read = await bridge.read(channel.name, { since: wanted.since, ...bounds })
+    if (read.gap === undefined) {
+      return { since: wanted.since, entries: read.entries, position: read.position, more: read.more }
+    }
+    gap = read.gap
+    if (wanted.last === undefined) {
+      return { since: wanted.since, gap, entries: null, position: read.head, more: false }
+    }
+  }
+  if (wanted.last === undefined) return null
+  const { entries, head } = wanted.last === 0
+    ? { entries: [], head: channel.head }
+    : await bridge.read(channel.name, { last: wanted.last, ...bounds })
+  return { since: wanted.since ?? null, gap, entries, position: head, more: false }
+}
+
+/**
+ * Makes the follower live behind its backlog, in one turn: the answer this returns covers every entry up to its position,
+ * and the follower gets every later one. Where that does not fit into the answer the follower stays silent (`more`), and
+ * reads on.
+ */
+export function settle (channel: Channel, follower: Follower, backlog: Backlog | null, budget: AnswerBudget): Recovery {
+  if (backlog === null) {
+    follower.live = true
+    channel.follow(follower, 0)
+    return { position: formatPosition(channel.head) }
+  }
+
+  const { since, gap } = backlog
+  const verdict = since === null ? {} : gap === undefined ? { recovered: true } : { recovered: false, reason: gap }
+
+  if (backlog.position.epoch !== channel.head.epoch) {
+    // The log began anew between the read and now. What was read belongs to a past that nobody continues.
+    follower.live = true
+    channel.follow(follower, 0)
+    return {
+      position: formatPosition(channel.head),
+      ...(since === null ? {} : { recovered: false, reason: gap ?? 'expired' as const }),
+      ...(backlog.entries === null ? {} : { messages: [] })
+    }
+  }
+
+  const arrived = channel.since(backlog.position)
+  const newestOnly = since === null || gap !== undefined
+  const read = backlog.entries ?? []
+  const whole = arrived === null || backlog.more ? read : [...read, ...(backlog.entries === null ? [] : arrived)]
+  const fitting = newestOnly ? fitNewest(whole, budget) : fitOldest(whole, budget)
+  const cut = !newestOnly && fitting.length < whole.length
+  const more = cut || backlog.more || arrived === null
+  const messages = backlog.entries === null ? {} : { messages: fitting.map(({ payload }) => payload) }
+
+  if (more) {
+    follower.live = false
+    channel.follow(follower, 0)
+    const position = cut ? lastPosition(fitting, since) : formatPosition(backlog.position)
+    return { position, ...verdict, ...messages, more: true }
+  }
+  const position = backlog.position.offset > channel.head.offset ? backlog.position : channel.head
+  follower.live = true
+  channel.follow(follower, position.offset)
+  return { position: formatPosition(position), ...verdict, ...messages }
+}
+
+/** The position a partly filled answer leads to; where nothing fitted, the one the follower came with. */
+function lastPosition (entries: readonly Entry[], since: string | null): string {
+  const last = entries.at(-1)
+  return last === undefined ? since ?? '' : formatPosition(last.position)
+}
+
+function fitOldest (entries: readonly Entry[], budget: AnswerBudget): readonly Entry[] {
+  let count = 0
+  for (const { payload } of entries) {
+    if (payload.length > budget.bytes) break
+    budget.bytes -= payload.length
+    count++
+  }
+  return count === entries.length ? entries : entries.slice(0, count)
+}
+
+function fitNewest (entries: readonly Entry[], budget: AnswerBudget): readonly Entry[] {
+  let first = entries.length
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const size = entries[i]?.payload.length ?? 0
+    if (size > budget.bytes) break
+    budget.bytes -= size
+    first = i
+  }
+  return first === 0 ? entries : entries.slice(first)
+}

@@ -1,0 +1,252 @@
+import type { ChannelEvent, ChannelName, Entry, PresenceSnapshot, Subscription } from '../bridge/bridge.js'
+import type { Frame } from './frame.js'
+import type { GapReason } from '../protocol/frames.js'
+import type { Position } from '../protocol/position.js'
+import { FanOut } from './fan-out.js'
+import type { FanOutScheduler } from './fan-out.js'
+import type { Clock } from './clock.js'
+
+/** What a channel fans out. `offset` is 0 where the item has no place in the log. */
+export interface Item {
+  readonly kind: 'message' | 'presence' | 'typing' | 'reset' | 'removal'
+  /** Order of arrival at this channel on this node. */
+  readonly seq: number
+  readonly offset: number
+  /** `null`: for the receiver's eyes only (a removal). */
+  readonly frame: Frame | null
+  /** Who is typing, or removed. */
+  readonly userId: string | null
+}
+
+/** Somebody on this node who follows a channel. */
+export interface Follower {
+  readonly userId: string
+  /** Items up to this number were there before the follower was, or were handed to it. */
+  since: number
+  /** Entries up to this offset are in the answer that the follower got. */
+  skip: number
+  /** False while the follower reads the log page by page: no messages meanwhile. */
+  live: boolean
+  /** Whether presence frames are wanted. */
+  presence: boolean
+  send (frame: Frame): void
+  /** The user was removed: sends what says so, and unfollows. */
+  removed (): void
+}
+
+/** Entries that arrived while somebody was reading the log, kept by reference until the last such reader is through. */
+const RECENT_ENTRIES = 512
+const RECENT_BYTES = 1024 * 1024
+
+/** How long a removal refuses joins that were allowed before it, in ms. */
+const REMOVAL_MEMORY = 60_000
+
+/** How the items of a channel look on the wire: the part that differs between rooms and inboxes. */
+export interface ChannelView {
+  message (payload: Buffer, volatile: boolean): Frame
+  typing (userId: string, typing: boolean): Frame
+  reset (reason: GapReason, position: Position): Frame
+  /** Called before the followers get the entry. */
+  onEntry? (entry: Entry): void
+  onPresence? (event: Extract<ChannelEvent, { type: 'presence' }>): Frame | null
+  onPresenceSnapshot? (snapshot: PresenceSnapshot, timestamp: number): Frame[]
+}
+
+/**
+ * One channel that this node is subscribed to: its head, its followers, and the one ordered way from the bridge to them.
+ */
+export class Channel<View extends ChannelView = ChannelView> {
+  readonly name: ChannelName
+  /** What this node knows of the room or inbox behind the channel; lives exactly as long as the subscription. */
+  readonly view: View
+  readonly #fanOut: FanOut<Follower, Item>
+  readonly #clock: Clock
+  #subscription: Subscription | null = null
+  /** What the bridge delivered before its promise was handled: it follows the head that the promise names. */
+  #early: ChannelEvent[] | null = []
+  #head: Position = { epoch: '0', offset: 0, chain: '0' }
+  #seq = 0
+  #recent: Entry[] = []
+  #recentBytes = 0
+  /** Entries up to this offset may have arrived without being kept. */
+  #missedUpTo = 0
+  #readers = 0
+  readonly #removedAt = new Map<string, number>()
+  #prunedAt = 0
+
+  constructor (name: ChannelName, view: View, scheduler: FanOutScheduler, clock: Clock) {
+    this.name = name
+    this.view = view
+    this.#clock = clock
+    this.#fanOut = new FanOut<Follower, Item>(scheduler, deliver)
+  }
+
+  /** Position of the last entry that arrived here. */
+  get head (): Position {
+    return this.#head
+  }
+
+  get size (): number {
+    return this.#fanOut.receivers.size
+  }
+
+  get followers (): Iterable<Follower> {
+    return this.#fanOut.receivers
+  }
+
+  /** The hub calls it once, with the confirmed subscription. */
+  opened (subscription: Subscription): void {
+    this.#subscription = subscription
+    this.#head = subscription.head
+    for (const [userId, age] of subscription.removals) this.#removedAt.set(userId, this.#clock.now() - age)
+    if (subscription.presence !== undefined) this.view.onPresenceSnapshot?.(subscription.presence, 0)
+    const early = this.#early ?? []
+    this.#early = null
+    for (const event of early) this.receive(event)
+  }
+
+  async unsubscribe (): Promise<void> {
+    await this.#subscription?.unsubscribe()
+  }
+
+  readonly receive = (event: ChannelEvent): void => {
+    if (this.#early !== null) {
+      this.#early.push(event)
+      return
+    }
+    switch (event.type) {
+      case 'entry':
+        this.#head = event.entry.position
+        if (this.#readers > 0) this.#remember(event.entry)
+        this.view.onEntry?.(event.entry)
+        this.#push('message', event.entry.position.offset, this.view.message(event.entry.payload, false), null)
+        return
+      case 'removal':
+        this.#head = event.entry.position
+        this.#removedAt.set(event.entry.userId, this.#clock.now())
+        this.#pruneRemovals()
+        this.#push('removal', event.entry.position.offset, null, event.entry.userId)
+        return
+      case 'volatile':
+        this.#push('message', 0, this.view.message(event.payload, true), null)
+        return
+      case 'typing':
+        this.#push('typing', 0, this.view.typing(event.userId, event.typing), event.userId)
+        return
+      case 'presence': {
+        const frame = this.view.onPresence?.(event) ?? null
+        if (frame !== null) this.#push('presence', 0, frame, null)
+        return
+      }
+      case 'presence-snapshot':
+        for (const frame of this.view.onPresenceSnapshot?.(event.snapshot, this.#clock.wall()) ?? []) this.#push('presence', 0, frame, null)
+        return
+      case 'reset':
+        this.#head = event.position
+        this.#forgetRecent()
+        this.#push('reset', event.position.offset, this.view.reset(event.reason, event.position), null)
+    }
+  }
+
+  /** Hands a follower at once what is still on its way to it, so that an answer given now can stand for all of that. */
+  flushTo (follower: Follower): void {
+    if (this.#fanOut.receivers.has(follower)) this.#fanOut.flushTo(follower)
+  }
+
+  /** Adds a follower; it gets what arrives from now on, entries up to `skip` excepted. */
+  follow (follower: Follower, skip: number): void {
+    follower.since = this.#seq
+    follower.skip = skip
+    this.#fanOut.receivers.add(follower)
+  }
+
+  unfollow (follower: Follower): void {
+    this.#fanOut.receivers.delete(follower)
+  }
+
+  /** Between `beginRead` and `endRead` the entries that arrive stay at hand for {@link since}. */
+  beginRead (): void {
+    if (this.#readers === 0) this.#missedUpTo = this.#head.offset
+    this.#readers++
+  }
+
+  endRead (): void {
+    this.#readers--
+    if (this.#readers === 0) this.#forgetRecent()
+  }
+
+  /**
+   * The entries that arrived here after `position`, which a read led to: `null` when they are not all at hand (too many, or
+   * the log is another one by now), an empty list also when the read was ahead of what arrived.
+   */
+  since (position: Position): readonly Entry[] | null {
+    if (position.epoch !== this.#head.epoch) return null
+    if (position.offset >= this.#head.offset) return []
+    // Removals take offsets too and are not kept: what must not be missing is the stretch as a whole.
+    if (this.#missedUpTo > position.offset) return null
+    return this.#recent.filter((entry) => entry.position.offset > position.offset)
+  }
+
+  /** Whether the user was removed after `moment` (of the injected clock). */
+  removedSince (userId: string, moment: number): boolean {
+    const at = this.#removedAt.get(userId)
+    return at !== undefined && at >= moment
+  }
+
+  #remember (entry: Entry): void {
+    this.#recent.push(entry)
+    this.#recentBytes += entry.payload.length
+    while (this.#recent.length > RECENT_ENTRIES || this.#recentBytes > RECENT_BYTES) {
+      const dropped = this.#recent.shift()
+      if (dropped === undefined) break
+      this.#recentBytes -= dropped.payload.length
+      this.#missedUpTo = dropped.position.offset
+    }
+  }
+
+  #forgetRecent (): void {
+    this.#recent = []
+    this.#recentBytes = 0
+    this.#missedUpTo = this.#head.offset
+  }
+
+  #push (kind: Item['kind'], offset: number, frame: Frame | null, userId: string | null): void {
+    this.#fanOut.push({ kind, seq: ++this.#seq, offset, frame, userId })
+  }
+
+  #pruneRemovals (): void {
+    const now = this.#clock.now()
+    if (now - this.#prunedAt < REMOVAL_MEMORY) return
+    this.#prunedAt = now
+    for (const [userId, at] of this.#removedAt) {
+      if (now - at > REMOVAL_MEMORY) this.#removedAt.delete(userId)
+    }
+  }
+}
+
+function deliver (follower: Follower, items: readonly Item[]): void {
+  for (const item of items) {
+    if (item.seq <= follower.since) continue
+    follower.since = item.seq
+    switch (item.kind) {
+      case 'message':
+        if (follower.live && (item.offset === 0 || item.offset > follower.skip) && item.frame !== null) follower.send(item.frame)
+        break
+      case 'presence':
+        if (follower.presence && item.frame !== null) follower.send(item.frame)
+        break
+      case 'typing':
+        if (follower.userId !== item.userId && item.frame !== null) follower.send(item.frame)
+        break
+      case 'reset':
+        follower.skip = 0
+        if (follower.live && item.frame !== null) follower.send(item.frame)
+        break
+      case 'removal':
+        if (follower.userId === item.userId) {
+          follower.removed()
+          return
+        }
+    }
+  }
+}

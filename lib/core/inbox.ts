@@ -1,0 +1,235 @@
+import { userChannel } from '../bridge/bridge.js'
+import type { Bridge, Entry } from '../bridge/bridge.js'
+import { resetFrame } from '../protocol/encode.js'
+import type { InboxAnswer } from '../protocol/encode.js'
+import type { GapReason } from '../protocol/frames.js'
+import { formatPosition } from '../protocol/position.js'
+import type { Position } from '../protocol/position.js'
+import { answerBudget, readBacklog, settle } from './catch-up.js'
+import type { AnswerBudget, Backlog } from './catch-up.js'
+import type { Channel, ChannelView, Follower } from './channel.js'
+import type { Connection } from './connection.js'
+import { createFrame } from './frame.js'
+import type { Frame } from './frame.js'
+import type { Hub } from './hub.js'
+import type { Receipts } from './receipts.js'
+import type { TimerHandle, Timers } from './timers.js'
+
+/** How long live delivery waits for a client that may want to resume first, in ms. */
+const HOLD = 1_000
+
+/** What this node knows of the inbox of a user who is connected here. */
+export class Inbox implements ChannelView {
+  readonly #userId: string
+  readonly #receipts: Receipts
+
+  constructor (userId: string, receipts: Receipts) {
+    this.#userId = userId
+    this.#receipts = receipts
+  }
+
+  message (payload: Buffer, volatile: boolean): Frame {
+    return createFrame(payload, volatile)
+  }
+
+  typing (): Frame {
+    throw new Error('nobody types in an inbox')
+  }
+
+  reset (reason: GapReason, position: Position): Frame {
+    return createFrame(resetFrame({ inbox: true, reason, position: formatPosition(position) }))
+  }
+
+  onEntry (entry: Entry): void {
+    if (entry.receipt) this.#receipts.expect(this.#userId, formatPosition(entry.position))
+  }
+}
+
+/** One device at its user's inbox. */
+export class InboxFollower implements Follower {
+  readonly connection: Connection
+  readonly channel: Channel<Inbox>
+  /** Where delivery begins for a device that does not say otherwise. */
+  readonly welcome: Position
+  since = 0
+  skip = 0
+  live = false
+  readonly presence = false
+  /** Set while nothing is delivered because a resume may come. */
+  hold: TimerHandle | null = null
+  /** Whether the channel keeps entries for this device at the moment. */
+  reading = true
+
+  constructor (connection: Connection, channel: Channel<Inbox>) {
+    this.connection = connection
+    this.channel = channel
+    this.welcome = channel.head
+  }
+
+  get userId (): string {
+    return this.connection.userId
+  }
+
+  send (frame: Frame): void {
+    this.connection.send(frame)
+  }
+
+  /** Removals are entries of rooms. */
+  removed (): void {}
+}
+
+export interface InboxesOptions {
+  readonly bridge: Bridge
+  readonly hub: Hub<Inbox>
+  readonly timers: Timers
+  readonly receipts: Receipts
+}
+
+/** Direct messages to the devices of this node: hold, replay, then live, never mixed. */
+export class Inboxes {
+  readonly #options: InboxesOptions
+
+  constructor (options: InboxesOptions) {
+    this.#options = options
+  }
+
+  /** Subscribes the connection's user; nothing is delivered yet. */
+  async open (connection: Connection): Promise<void> {
+    const { hub, receipts } = this.#options
+    const channel = await hub.acquire(userChannel(connection.userId), false, () => new Inbox(connection.userId, receipts))
+    if (connection.ended) {
+      hub.release(channel.name)
+      return
+    }
+    channel.beginRead()
+    const follower = new InboxFollower(connection, channel)
+    channel.follow(follower, 0)
+    connection.inbox = follower
+  }
+
+  /** From welcome on the client has this long to resume; everything it sends first but `resume` ends the wait. */
+  hold (follower: InboxFollower): void {
+    follower.hold = this.#options.timers.after(HOLD, () => this.release(follower))
+  }
+
+  /** The client does not resume: delivery starts at the position of its welcome. */
+  release (follower: InboxFollower): void {
+    if (!this.#endHold(follower)) return
+    const { channel, welcome } = follower
+    void this.#deliverFrom(follower, { since: formatPosition(welcome), entries: [], position: channel.head, more: false }, welcome)
+  }
+
+  /** A resume came first: delivery waits for its answer. */
+  keepHolding (follower: InboxFollower): void {
+    if (follower.hold === null) return
+    this.#options.timers.cancel(follower.hold)
+  }
+
+  /** Reads what a resume needs. `complete` must be called in the turn in which its answer is queued. */
+  async prepare (follower: InboxFollower, since: string | undefined): Promise<{ complete: (budget: AnswerBudget) => InboxAnswer }> {
+    const { channel, connection } = follower
+    if (since === undefined && follower.hold === null) {
+      return {
+        complete: () => {
+          channel.flushTo(follower)
+          return { position: formatPosition(channel.head) }
+        }
+      }
+    }
+    const wasLive = follower.live
+    if (wasLive) channel.flushTo(follower)
+    follower.live = false
+    if (!follower.reading) {
+      follower.reading = true
+      channel.beginRead()
+    }
+    let backlog: Backlog
+    try {
+      const from = since ?? formatPosition(follower.welcome)
+      backlog = await readBacklog(this.#options.bridge, channel, { since: from }) ?? fromHead(channel)
+    } catch (err) {
+      const error = connection.describe(err)
+      return {
+        complete: () => {
+          this.#endRead(follower)
+          this.#resetLive(follower)
+          return { error }
+        }
+      }
+    }
+    return {
+      complete: (budget) => {
+        follower.hold = null
+        channel.flushTo(follower)
+        const answer = settle(channel, follower, backlog, budget)
+        this.#endRead(follower)
+        if (since !== undefined) return answer
+        const { position, messages, more, reason } = answer
+        return { position, messages, more, reason }
+      }
+    }
+  }
+
+  close (connection: Connection): void {
+    const follower = connection.inbox
+    if (follower === null) return
+    connection.inbox = null
+    this.keepHolding(follower)
+    this.#endRead(follower)
+    follower.channel.unfollow(follower)
+    this.#options.hub.release(follower.channel.name)
+  }
+
+  #endHold (follower: InboxFollower): boolean {
+    if (follower.hold === null) return false
+    this.#options.timers.cancel(follower.hold)
+    follower.hold = null
+    return true
+  }
+
+  #endRead (follower: InboxFollower): void {
+    if (!follower.reading) return
+    follower.reading = false
+    follower.channel.endRead()
+  }
+
+  /** Sends what was missed as frames of its own, page by page, then goes live. */
+  async #deliverFrom (follower: InboxFollower, first: Backlog, from: Position): Promise<void> {
+    const { channel, connection } = follower
+    let backlog: Backlog | null = channel.since(from) === null ? null : { ...first, position: from }
+    let since = formatPosition(from)
+    try {
+      for (;;) {
+        backlog ??= await readBacklog(this.#options.bridge, channel, { since }) ?? fromHead(channel)
+        if (connection.ended) return
+        channel.flushTo(follower)
+        const { position, recovered, reason, messages, more } = settle(channel, follower, backlog, answerBudget())
+        if (recovered === false) connection.sendText(resetFrame({ inbox: true, reason: reason ?? 'expired', position: position ?? '' }))
+        for (const payload of messages ?? []) connection.sendText(payload.toString())
+        if (more !== true) break
+        since = position ?? since
+        backlog = null
+      }
+    } catch (err) {
+      connection.log.warn({ err }, 'realtime inbox could not be read')
+      this.#resetLive(follower)
+    }
+    this.#endRead(follower)
+  }
+
+  /** The log cannot be read now: delivery goes on from here, and the client is told that there is a gap. */
+  #resetLive (follower: InboxFollower): void {
+    const { channel, connection } = follower
+    follower.hold = null
+    if (connection.ended) return
+    channel.flushTo(follower)
+    follower.live = true
+    channel.follow(follower, 0)
+    follower.send(channel.view.reset('expired', channel.head))
+  }
+}
+
+/** Nothing to read: the follower is where the log is. */
+function fromHead (channel: Channel<Inbox>): Backlog {
+  return { since: formatPosition(channel.head), entries: [], position: channel.head, more: false }
+}

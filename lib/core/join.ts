@@ -1,0 +1,231 @@
+import { BridgeError } from '../bridge/bridge.js'
+import type { Bridge } from '../bridge/bridge.js'
+import type { ErrorBody, JoinAnswer, ResumedRoom } from '../protocol/encode.js'
+import type { ResumeRoom } from '../protocol/frames.js'
+import { readBacklog, settle } from './catch-up.js'
+import type { AnswerBudget, Backlog } from './catch-up.js'
+import type { Channel } from './channel.js'
+import type { Clock } from './clock.js'
+import type { Connection } from './connection.js'
+import type { Membership, Room, RoomMatch } from './room.js'
+import type { Rooms } from './rooms.js'
+import type { Timers } from './timers.js'
+
+/** How long policies and hooks of one join may take, in ms; after that it is answered `unavailable`. */
+const PATIENCE = 10_000
+
+export interface JoinerOptions {
+  readonly bridge: Bridge
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly rooms: Rooms
+  /** Rooms a connection may be in. */
+  readonly maxRooms: number
+}
+
+/** A join that may take effect: in one turn, together with the answer that announces it. */
+export interface PreparedJoin {
+  complete (budget: AnswerBudget): ResumedRoom
+  /** Instead of `complete`. */
+  abandon (): void
+}
+
+/**
+ * Joins, in two steps: everything that takes time first (policy, subscription, log, hooks, presence), then, in the turn in
+ * which the answer is queued, the membership itself. Nothing of the room can get in between.
+ */
+export class Joiner {
+  readonly #options: JoinerOptions
+
+  constructor (options: JoinerOptions) {
+    this.#options = options
+  }
+
+  /** Never rejects: what goes wrong is what `complete` answers. */
+  async prepare (connection: Connection, request: ResumeRoom): Promise<PreparedJoin> {
+    const { clock, rooms, maxRooms } = this.#options
+    const wait = connection.joins.take(clock.now())
+    if (wait > 0) return refused(request, { code: 'rate_limited', retryAfter: Math.ceil(wait) })
+
+    const present = connection.memberships.get(request.roomId)
+    if (present !== undefined) return await this.#rejoin(connection, present, request)
+
+    const match = rooms.match(request.roomId)
+    if (match === null) return refused(request, { code: 'forbidden' })
+    if (connection.memberships.size + connection.joining >= maxRooms) {
+      return refused(request, { code: 'limit_reached', message: 'too many rooms for one connection' })
+    }
+
+    const attempt = new Attempt(connection, match, request, this.#options)
+    connection.joining++
+    const expired = this.#options.timers.after(PATIENCE, () => attempt.giveUp())
+    try {
+      await Promise.race([attempt.run(), attempt.gaveUp])
+      return attempt
+    } catch (err) {
+      attempt.abandon()
+      return refused(request, connection.describe(err))
+    } finally {
+      this.#options.timers.cancel(expired)
+      connection.joining--
+    }
+  }
+
+  /** A member that joins again reads on, or only wants to be told where it is. */
+  async #rejoin (connection: Connection, membership: Membership, request: ResumeRoom): Promise<PreparedJoin> {
+    const { channel, room } = membership
+    const wanted = wantedOf(room.match, request)
+    const wasLive = membership.live
+    if (wasLive) channel.flushTo(membership)
+    if (wanted.since !== undefined || wanted.last !== undefined) membership.live = false
+    channel.beginRead()
+    try {
+      const backlog = await readBacklog(this.#options.bridge, channel, wanted)
+      return {
+        complete: (budget) => {
+          channel.flushTo(membership)
+          channel.endRead()
+          if (!membership.active) return { roomId: room.id, error: { code: 'forbidden' } }
+          return answer(membership, request, backlog, budget)
+        },
+        abandon: () => channel.endRead()
+      }
+    } catch (err) {
+      channel.endRead()
+      if (wasLive) this.#resetLive(membership)
+      return refused(request, connection.describe(err))
+    }
+  }
+
+  /** A live member whose re-read failed goes on, and is told that it may have missed something meanwhile. */
+  #resetLive (membership: Membership): void {
+    const { channel, room } = membership
+    if (!membership.active) return
+    channel.flushTo(membership)
+    membership.live = true
+    membership.send(room.reset('expired', channel.head))
+  }
+}
+
+class Attempt implements PreparedJoin {
+  readonly gaveUp: Promise<never>
+  giveUp: () => void = () => {}
+  readonly #connection: Connection
+  readonly #match: RoomMatch
+  readonly #request: ResumeRoom
+  readonly #options: JoinerOptions
+  #error: ErrorBody | null = null
+  #channel: Channel<Room> | null = null
+  #membership: Membership | null = null
+  #backlog: Backlog | null = null
+  #announced = false
+  #over = false
+
+  constructor (connection: Connection, match: RoomMatch, request: ResumeRoom, options: JoinerOptions) {
+    this.#connection = connection
+    this.#match = match
+    this.#request = request
+    this.#options = options
+    this.gaveUp = new Promise((resolve, reject) => {
+      this.giveUp = () => reject(new BridgeError('unavailable', 'the join took too long'))
+    })
+    // Only the race listens, and it may be over first.
+    this.gaveUp.catch(() => {})
+  }
+
+  async run (): Promise<void> {
+    const { rooms, clock, bridge } = this.#options
+    const allowedAt = clock.now()
+    if (!await rooms.allows(this.#connection, this.#match)) {
+      this.#error = { code: 'forbidden' }
+      return
+    }
+    if (this.#done()) return
+    const channel = await rooms.acquire(this.#match)
+    if (this.#done()) {
+      rooms.release(channel)
+      return
+    }
+    this.#channel = channel
+    channel.beginRead()
+    const membership = rooms.create(this.#connection, channel, allowedAt)
+    if (!rooms.hasPlace(membership)) {
+      this.#error = { code: 'limit_reached', message: 'the room is full' }
+      return
+    }
+    this.#backlog = await readBacklog(bridge, channel, wantedOf(this.#match, this.#request))
+    if (this.#done()) return
+    await rooms.announceJoin(this.#connection, this.#match)
+    if (this.#done()) {
+      void rooms.announceLeave(this.#connection, this.#match, 'closed')
+      return
+    }
+    this.#announced = true
+    this.#membership = membership
+    await rooms.attachPresence(membership)
+    // Given up in the meantime: what `abandon` withdrew may have been written after that.
+    if (this.#over) rooms.detachPresence(membership, 0)
+  }
+
+  complete (budget: AnswerBudget): ResumedRoom {
+    const { roomId } = this.#request
+    const channel = this.#channel
+    const membership = this.#membership
+    if (this.#error !== null || channel === null || membership === null || this.#done()) {
+      this.abandon()
+      return { roomId, error: this.#error ?? { code: 'unavailable' } }
+    }
+    if (channel.removedSince(membership.userId, membership.allowedAt)) {
+      this.abandon()
+      return { roomId, error: { code: 'forbidden' } }
+    }
+    if (!this.#options.rooms.hasPlace(membership)) {
+      this.abandon()
+      return { roomId, error: { code: 'limit_reached', message: 'the room is full' } }
+    }
+    this.#over = true
+    this.#options.rooms.enter(membership)
+    const joined = answer(membership, this.#request, this.#backlog, budget)
+    channel.endRead()
+    return joined
+  }
+
+  abandon (): void {
+    if (this.#over) return
+    this.#over = true
+    const { rooms } = this.#options
+    if (this.#membership !== null) rooms.detachPresence(this.#membership, 0)
+    if (this.#channel !== null) {
+      this.#channel.endRead()
+      rooms.release(this.#channel)
+    }
+    if (this.#announced) void rooms.announceLeave(this.#connection, this.#match, 'closed')
+  }
+
+  #done (): boolean {
+    return this.#over || this.#connection.ended
+  }
+}
+
+function wantedOf (match: RoomMatch, request: ResumeRoom): { since?: string, last?: number } {
+  const { retention } = match.value
+  if (retention === null) return {}
+  const { since, history } = request
+  return { since, last: history === undefined ? undefined : Math.min(history, retention.size) }
+}
+
+/** Follows, and says from where. */
+function answer (membership: Membership, request: ResumeRoom, backlog: Backlog | null, budget: AnswerBudget): JoinAnswer {
+  const { channel, room } = membership
+  membership.presence = request.presence && room.mirror !== null
+  const recovery = settle(channel, membership, backlog, budget)
+  return {
+    roomId: room.id,
+    ...(room.policy.retention === null ? {} : recovery),
+    ...(membership.presence && room.mirror !== null ? { presence: room.mirror.page(undefined, budget) } : {})
+  }
+}
+
+function refused ({ roomId }: ResumeRoom, error: ErrorBody): PreparedJoin {
+  return { complete: () => ({ roomId, error }), abandon: () => {} }
+}

@@ -1,0 +1,111 @@
+import type { PresenceEvent, PresenceSnapshot } from '../bridge/bridge.js'
+import { PRESENCE_PAGE } from '../protocol/frames.js'
+import type { Member, PresenceChange } from '../protocol/frames.js'
+import type { PresencePage } from '../protocol/encode.js'
+import type { AnswerBudget } from './catch-up.js'
+
+/** A difference that members are told. */
+export interface Announcement {
+  readonly change: PresenceChange
+  readonly member: Member
+}
+
+/**
+ * This node's copy of who is in a room, kept in the order of the versions. Pages and snapshots come from here in the turn they
+ * are queued, so every presence frame that follows them is newer.
+ */
+export class PresenceMirror {
+  #version = 0
+  readonly #members = new Map<string, Member>()
+  /** User ids in order, so that a page does not sort: a room may have tens of thousands. */
+  #order: string[] = []
+
+  get count (): number {
+    return this.#members.size
+  }
+
+  has (userId: string): boolean {
+    return this.#members.has(userId)
+  }
+
+  /** What to announce, if anything; an event at or below the version held here is old news. */
+  apply (event: PresenceEvent): Announcement | null {
+    if (event.version <= this.#version) return null
+    this.#version = event.version
+    const { change, member } = event
+    if (change === 'left') {
+      if (!this.#remove(member.userId)) return null
+    } else {
+      this.#put(member)
+    }
+    return change === 'devices' ? null : { change, member }
+  }
+
+  /** Takes over a whole state; returns the differences. */
+  replace (snapshot: PresenceSnapshot): Announcement[] {
+    if (snapshot.version < this.#version) return []
+    this.#version = snapshot.version
+    const differences: Announcement[] = []
+    const present = new Set<string>()
+    for (const member of snapshot.members) {
+      present.add(member.userId)
+      const known = this.#members.get(member.userId)
+      if (known === undefined) differences.push({ change: 'joined', member })
+      else if (!sameState(known, member)) differences.push({ change: 'updated', member })
+      this.#put(member)
+    }
+    for (const member of [...this.#members.values()]) {
+      if (present.has(member.userId)) continue
+      this.#remove(member.userId)
+      differences.push({ change: 'left', member })
+    }
+    return differences
+  }
+
+  /** Members in order of user id, those after `after` only, as many as the page and the budget hold. */
+  page (after: string | undefined, budget: AnswerBudget, limit = PRESENCE_PAGE): PresencePage {
+    const from = after === undefined ? 0 : this.#indexAfter(after)
+    const members: Member[] = []
+    for (let i = from; i < this.#order.length && members.length < limit; i++) {
+      const member = this.#members.get(this.#order[i] ?? '')
+      if (member === undefined) continue
+      budget.memberBytes -= atMostBytes(member)
+      if (budget.memberBytes < 0) break
+      members.push(member)
+    }
+    const page = { members, count: this.count }
+    return from + members.length < this.#order.length ? { ...page, more: true } : page
+  }
+
+  #put (member: Member): void {
+    if (!this.#members.has(member.userId)) this.#order.splice(this.#indexAfter(member.userId), 0, member.userId)
+    this.#members.set(member.userId, member)
+  }
+
+  #remove (userId: string): boolean {
+    if (!this.#members.delete(userId)) return false
+    this.#order.splice(this.#indexAfter(userId) - 1, 1)
+    return true
+  }
+
+  /** Index of the first user id greater than `userId`. */
+  #indexAfter (userId: string): number {
+    let low = 0
+    let high = this.#order.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#order[middle] ?? '') <= userId) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** An upper bound of a member's JSON: names hold no controls, and a quote escaped is two bytes. */
+function atMostBytes ({ userId, status, meta }: Member): number {
+  return 80 + 3 * (userId.length + status.length) + (meta === undefined ? 0 : 3 * JSON.stringify(meta).length)
+}
+
+function sameState (a: Member, b: Member): boolean {
+  return a.status === b.status && JSON.stringify(a.meta) === JSON.stringify(b.meta)
+}

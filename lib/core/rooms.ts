@@ -1,0 +1,185 @@
+import { roomChannel } from '../bridge/bridge.js'
+import type { Bridge } from '../bridge/bridge.js'
+import { joinedFrame, leftFrame } from '../protocol/encode.js'
+import type { LeftReason } from '../protocol/frames.js'
+import type { LeaveReason } from '../../types/message.js'
+import { answerBudget, settle } from './catch-up.js'
+import type { Channel } from './channel.js'
+import type { Clock } from './clock.js'
+import type { Connection } from './connection.js'
+import type { Connections } from './connections.js'
+import type { Hooks } from './hooks.js'
+import type { Hub } from './hub.js'
+import type { PatternTable } from './pattern.js'
+import type { Policy } from './policy.js'
+import { Membership, Room, roomContext } from './room.js'
+import type { MembershipOwner, RoomMatch } from './room.js'
+import type { Timers } from './timers.js'
+import { Typing } from './typing.js'
+
+export interface RoomsOptions {
+  readonly bridge: Bridge
+  readonly hub: Hub<Room>
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly hooks: Hooks
+  readonly connections: Connections
+  readonly policies: PatternTable<Policy>
+}
+
+/** Membership of this node's connections: who is in which room, how it begins and how it ends. */
+export class Rooms implements MembershipOwner {
+  readonly typing: Typing
+  readonly #options: RoomsOptions
+
+  constructor (options: RoomsOptions) {
+    this.#options = options
+    this.typing = new Typing({ ...options, siblings: (membership) => this.#siblings(membership) })
+  }
+
+  match (roomId: string): RoomMatch | null {
+    const match = this.#options.policies.match(roomId)
+    return match === null ? null : { ...match, roomId }
+  }
+
+  /** The room's channel, subscribed. Followed by {@link release} or by a membership that ends. */
+  acquire (match: RoomMatch): Promise<Channel<Room>> {
+    return this.#options.hub.acquire(roomChannel(match.roomId), match.value.presence !== null, () => new Room(match))
+  }
+
+  release (channel: Channel<Room>): void {
+    this.#options.hub.release(channel.name)
+  }
+
+  /** What this node knows of a room, if somebody here is in it. */
+  local (roomId: string): Channel<Room> | undefined {
+    return this.#options.hub.get(roomChannel(roomId))
+  }
+
+  create (connection: Connection, channel: Channel<Room>, allowedAt: number): Membership {
+    return new Membership(connection, channel, allowedAt, this)
+  }
+
+  /** Runs the app-wide and the room's own onJoin; throws what they throw. */
+  async announceJoin (connection: Connection, match: RoomMatch): Promise<void> {
+    for (const { server, fn } of this.#options.hooks.onJoin) await fn(roomContext(connection, match, server))
+    await match.value.onJoin?.(roomContext(connection, match))
+  }
+
+  async attachPresence ({ connection, channel, room }: Membership): Promise<void> {
+    if (room.mirror === null) return
+    await this.#options.bridge.presenceAttach(channel.name, connection.userId, connection.id)
+  }
+
+  detachPresence ({ connection, channel, room }: Membership, linger: number): void {
+    if (room.mirror === null) return
+    this.#options.bridge.presenceDetach(channel.name, connection.userId, connection.id, linger)
+      .catch((err: unknown) => connection.log.warn({ err }, 'realtime presence could not be withdrawn'))
+  }
+
+  /** Is there a place for this user? A user who is in with another device takes none. */
+  hasPlace (membership: Membership): boolean {
+    const { room, userId } = membership
+    const { members } = room.policy
+    if (room.mirror !== null) return room.mirror.has(userId) || room.mirror.count < members
+    return room.users < members || this.#siblings(membership).length > 0
+  }
+
+  /** The membership takes effect; its follower state is the caller's to settle in the same turn. */
+  enter (membership: Membership): void {
+    if (this.#siblings(membership).length === 0) membership.room.users++
+    membership.active = true
+    membership.connection.memberships.set(membership.room.id, membership)
+  }
+
+  /** Ends a membership for this node; with `linger` the user stays present for that many ms. */
+  leave (membership: Membership, reason: LeaveReason, linger: number): void {
+    if (!membership.active) return
+    membership.active = false
+    const { connection, channel, room } = membership
+    connection.memberships.delete(room.id)
+    channel.unfollow(membership)
+    if (this.#siblings(membership).length === 0) room.users--
+    this.typing.ended(membership)
+    this.detachPresence(membership, linger)
+    this.release(channel)
+    void this.announceLeave(connection, room.match, reason)
+  }
+
+  /** Tells the client, then ends it: nothing of the room follows `left`. */
+  expel (membership: Membership, reason: LeftReason): void {
+    if (!membership.active) return
+    membership.connection.sendText(leftFrame(membership.room.id, reason))
+    this.leave(membership, reason, 0)
+  }
+
+  removed (membership: Membership): void {
+    this.expel(membership, 'removed')
+  }
+
+  async announceLeave (connection: Connection, match: RoomMatch, reason: LeaveReason): Promise<void> {
+    try {
+      for (const { server, fn } of this.#options.hooks.onLeave) await fn(roomContext(connection, match, server), reason)
+      await match.value.onLeave?.(roomContext(connection, match), reason)
+    } catch (err) {
+      connection.log.error({ err }, 'realtime onLeave failed')
+    }
+  }
+
+  /** The server puts a connection into a room: no policy is asked, hooks run. */
+  async place (connection: Connection, match: RoomMatch): Promise<boolean> {
+    if (connection.ended) return false
+    if (connection.memberships.has(match.roomId)) return true
+    const channel = await this.acquire(match)
+    const membership = this.create(connection, channel, this.#options.clock.now())
+    let announced = false
+    try {
+      await this.announceJoin(connection, match)
+      announced = true
+      await this.attachPresence(membership)
+      if (connection.ended || channel.removedSince(connection.userId, membership.allowedAt)) throw new Withdrawn()
+    } catch (err) {
+      this.detachPresence(membership, 0)
+      this.release(channel)
+      if (announced) void this.announceLeave(connection, match, 'closed')
+      if (err instanceof Withdrawn) return false
+      throw err
+    }
+    this.enter(membership)
+    const { position } = settle(channel, membership, null, answerBudget())
+    const volatile = match.value.retention === null
+    connection.sendText(joinedFrame({ roomId: match.roomId, position: volatile ? undefined : position }))
+    return true
+  }
+
+  /** Asks the policies of all rooms again, for a credential that was renewed; leaves those that say no. */
+  async reauthorize (connection: Connection): Promise<void> {
+    await Promise.all([...connection.memberships.values()].map(async (membership) => {
+      const { room } = membership
+      const allowed = await this.allows(connection, room.match).catch((err: unknown) => {
+        connection.log.error({ err }, 'realtime join policy failed on renewal')
+        return false
+      })
+      if (!allowed) this.expel(membership, 'revoked')
+    }))
+  }
+
+  /** Asks the policy; without one nobody may. Only `true` is a yes. */
+  async allows (connection: Connection, match: RoomMatch): Promise<boolean> {
+    const { join } = match.value
+    return join !== null && await join(roomContext(connection, match)) === true
+  }
+
+  #siblings (membership: Membership): Membership[] {
+    const siblings: Membership[] = []
+    for (const connection of this.#options.connections.ofUser(membership.userId)) {
+      if (connection === membership.connection) continue
+      const sibling = connection.memberships.get(membership.room.id)
+      if (sibling !== undefined) siblings.push(sibling)
+    }
+    return siblings
+  }
+}
+
+/** The join came to nothing while it was under way: the connection is gone, or the user was removed. */
+class Withdrawn extends Error {}
