@@ -4,6 +4,7 @@ import type { Position } from '../../protocol/position.js'
 import type { ChannelName, IdempotencyKey, PublishResult, Retention } from '../bridge.js'
 import { genesis, metaTtl } from '../judge.js'
 import type { Agenda, Task } from './agenda.js'
+import { Keys } from './keys.js'
 import { Log } from './log.js'
 import type { LogEntry } from './log.js'
 
@@ -13,16 +14,10 @@ const IDLE_PASS = 60 * 60 * 1000
 /** Shortest time in ms between two passes over one log. Appending and reading trim by themselves; this is for quiet ones. */
 const PASS = 5_000
 
-interface KeyRecord extends Task {
-  readonly digest: string
-  readonly result: Exclude<PublishResult, { status: 'conflict' }>
-  readonly due: number
-}
-
 interface Slot {
   readonly channel: ChannelName
   readonly log: Log
-  readonly keys: Map<string, KeyRecord>
+  readonly keys: Keys
   readonly pass: Task
   /** Whether the pass is on the agenda. */
   planned: boolean
@@ -95,26 +90,12 @@ export class Logs {
   }
 
   lookup (channel: ChannelName, key: IdempotencyKey): PublishResult | null {
-    const record = this.#slots.get(channel)?.keys.get(key.id)
-    if (record === undefined || record.due <= this.#clock.now()) return null
-    if (record.digest !== key.digest) return { status: 'conflict' }
-    return record.result
+    return this.#slots.get(channel)?.keys.lookup(key, this.#clock.now()) ?? null
   }
 
-  remember (channel: ChannelName, key: IdempotencyKey, result: PublishResult): void {
-    if (result.status === 'conflict') return
+  remember (channel: ChannelName, key: IdempotencyKey, position: Position, timestamp: number): void {
     const slot = this.#open(channel)
-    const record: KeyRecord = {
-      digest: key.digest,
-      result: { ...result, status: 'duplicate' },
-      due: this.#clock.now() + key.ttl,
-      run: () => {
-        if (slot.keys.get(key.id) !== record) return
-        slot.keys.delete(key.id)
-        if (slot.keys.size === 0) this.#settle(slot)
-      }
-    }
-    slot.keys.set(key.id, record)
+    const record = slot.keys.remember(key, position, timestamp, slot.usedAt)
     this.#agenda.plan(record.due, record)
   }
 
@@ -133,7 +114,7 @@ export class Logs {
       const opened: Slot = {
         channel,
         log: this.#virgin(channel),
-        keys: new Map(),
+        keys: new Keys(() => this.#settle(opened)),
         pass: { run: now => this.#pass(opened, now) },
         planned: false,
         pinned: false,

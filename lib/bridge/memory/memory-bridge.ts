@@ -122,10 +122,9 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
         timestamp,
         receipt
       }))
-      const result: PublishResult = { status: 'published', position: entry.position, timestamp }
-      if (key !== undefined) logs.remember(channel, key, result)
+      if (key !== undefined) logs.remember(channel, key, entry.position, timestamp)
       deliver(channel, { type: 'entry', entry })
-      return result
+      return { status: 'published', position: entry.position, timestamp }
     },
 
     async lookup (channel, key) {
