@@ -62,8 +62,6 @@ export class Channel<View extends ChannelView = ChannelView> {
   readonly #fanOut: FanOut<Follower, Item>
   readonly #clock: Clock
   #subscription: Subscription | null = null
-  /** What the bridge delivered before its promise was handled: it follows the head that the promise names. */
-  #early: ChannelEvent[] | null = []
   #head: Position = { epoch: '0', offset: 0, chain: '0' }
   #seq = 0
   #recent: Entry[] = []
@@ -100,9 +98,6 @@ export class Channel<View extends ChannelView = ChannelView> {
     this.#head = subscription.head
     for (const [userId, age] of subscription.removals) this.#removedAt.set(userId, this.#clock.now() - age)
     if (subscription.presence !== undefined) this.view.onPresenceSnapshot?.(subscription.presence, 0)
-    const early = this.#early ?? []
-    this.#early = null
-    for (const event of early) this.receive(event)
   }
 
   async unsubscribe (): Promise<void> {
@@ -110,10 +105,6 @@ export class Channel<View extends ChannelView = ChannelView> {
   }
 
   readonly receive = (event: ChannelEvent): void => {
-    if (this.#early !== null) {
-      this.#early.push(event)
-      return
-    }
     switch (event.type) {
       case 'entry':
         this.#head = event.entry.position

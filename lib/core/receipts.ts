@@ -77,34 +77,32 @@ export class Receipts {
   async collect (userId: string, position: string, timeout: number): Promise<ReceiptState> {
     const id = key(userId, position)
     const { timers, connections } = this.#options
-    const deadline = timers.after(timeout, () => expire())
-    let expire: () => void = () => {}
-    const expired = new Promise<void>((resolve) => { expire = resolve })
+    const deadline = new Signal()
+    const timer = timers.after(timeout, deadline.fire)
     try {
-      if (!this.#tracked.has(id) && connections.hasUser(userId)) await Promise.race([this.#arrival(id), expired])
+      if (!this.#tracked.has(id) && connections.hasUser(userId)) await this.#arrival(id, deadline)
       const tracked = this.#tracked.get(id)
       if (tracked === undefined) return { received: [], missing: [] }
       if (tracked.missing.size > 0) {
-        const { waiters } = tracked
-        let wake: () => void = () => {}
-        const done = new Promise<void>((resolve) => { wake = resolve })
-        waiters.add(wake)
-        await Promise.race([done, expired])
-        waiters.delete(wake)
+        const done = new Signal()
+        tracked.waiters.add(done.fire)
+        await Promise.race([done.fired, deadline.fired])
+        tracked.waiters.delete(done.fire)
       }
       return { received: [...tracked.received], missing: [...tracked.missing, ...tracked.lost] }
     } finally {
-      timers.cancel(deadline)
-      this.#early.delete(id)
+      timers.cancel(timer)
     }
   }
 
-  #arrival (id: string): Promise<void> {
-    return new Promise((resolve) => {
-      const waiting = this.#early.get(id) ?? new Set()
-      waiting.add(resolve)
-      this.#early.set(id, waiting)
-    })
+  async #arrival (id: string, deadline: Signal): Promise<void> {
+    const arrived = new Signal()
+    const waiting = this.#early.get(id) ?? new Set()
+    waiting.add(arrived.fire)
+    this.#early.set(id, waiting)
+    await Promise.race([arrived.fired, deadline.fired])
+    waiting.delete(arrived.fire)
+    if (waiting.size === 0) this.#early.delete(id)
   }
 
   #forget (id: string): void {
@@ -114,6 +112,12 @@ export class Receipts {
     this.#tracked.delete(id)
     for (const wake of tracked.waiters) wake()
   }
+}
+
+/** Something that happens once. */
+class Signal {
+  fire: () => void = () => {}
+  readonly fired = new Promise<void>((resolve) => { this.fire = resolve })
 }
 
 function wakeIfDone (tracked: Tracked): void {

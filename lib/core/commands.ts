@@ -1,0 +1,127 @@
+import type { NodeCommand } from '../bridge/bridge.js'
+import { closeCodes } from '../protocol/close-codes.js'
+import type { ConnectionInfo } from '../../types/realtime.js'
+import type { RealtimeUser } from '../../types/user.js'
+import type { Connection } from './connection.js'
+import type { Connections } from './connections.js'
+import type { Receipts, ReceiptState } from './receipts.js'
+import type { RoomMatch } from './room.js'
+import type { Rooms } from './rooms.js'
+
+/** What a node counts; summed over the cluster. */
+export interface NodeCounts {
+  readonly activeConnections: number
+  readonly messagesIn: number
+  readonly messagesOut: number
+  /** Ids, since the same user or room may be on several nodes. */
+  readonly users: readonly string[]
+  readonly rooms: readonly string[]
+}
+
+export type RenewOutcome = 'renewed' | 'other-user'
+
+/** What this node answers to each command. `null`: not here. */
+export interface CommandResults {
+  'join-user': number
+  'disconnect-user': number
+  'evict': number
+  'renew': RenewOutcome | null
+  'connections': ConnectionInfo[]
+  'stats': NodeCounts
+  'rooms': string[]
+  'receipts': ReceiptState
+}
+
+export interface CommandsOptions {
+  readonly nodeId: string
+  readonly connections: Connections
+  readonly rooms: Rooms
+  readonly receipts: Receipts
+  counts (): NodeCounts
+  roomIds (): Iterable<string>
+  renewed (connection: Connection, user: RealtimeUser, expiresAt: number | null): Promise<void>
+}
+
+/** Runs on this node what a node of the cluster asked of all. */
+export class Commands {
+  readonly #options: CommandsOptions
+
+  constructor (options: CommandsOptions) {
+    this.#options = options
+  }
+
+  async run (command: NodeCommand): Promise<CommandResults[NodeCommand['type']]> {
+    const { connections, receipts, roomIds, counts } = this.#options
+    switch (command.type) {
+      case 'join-user':
+        return await this.#joinUser(command.userId, command.roomId)
+      case 'disconnect-user':
+        return this.#close(connections.ofUser(command.userId), closeCodes.accessWithdrawn.code, command.reason)
+      case 'evict': {
+        const known = command.connectionIds.map((id) => connections.get(id)).filter((connection) => connection !== undefined)
+        return this.#close(known, closeCodes.connectionLimit.code, 'too many connections')
+      }
+      case 'renew':
+        return await this.#renew(command.connectionId, command.user, command.expiresAt)
+      case 'connections':
+        return this.#list(command.userId, command.roomId, command.limit)
+      case 'stats':
+        return counts()
+      case 'rooms': {
+        const { after, limit } = command
+        const names = [...roomIds()].filter((id) => after === undefined || id > after)
+        return names.sort().slice(0, limit)
+      }
+      case 'receipts':
+        return await receipts.collect(command.userId, command.position, command.timeout)
+    }
+  }
+
+  async #joinUser (userId: string, roomId: string): Promise<number> {
+    const { connections, rooms } = this.#options
+    const match = rooms.match(roomId)
+    if (match === null) return 0
+    const placed = await Promise.all(connections.ofUser(userId).map((connection) => this.#place(connection, match)))
+    return placed.filter(Boolean).length
+  }
+
+  /** In the connection's lane of the room, so that it cannot meet a join or leave of the client half-way. */
+  async #place (connection: Connection, match: RoomMatch): Promise<boolean> {
+    try {
+      return await connection.lanes.runAndWait(match.roomId, () => this.#options.rooms.place(connection, match))
+    } catch (err) {
+      connection.log.warn({ err }, 'realtime user could not be put into a room')
+      return false
+    }
+  }
+
+  #close (connections: readonly Connection[], code: number, reason: string): number {
+    for (const connection of connections) connection.close(code, reason)
+    return connections.length
+  }
+
+  async #renew (connectionId: string, user: RealtimeUser, expiresAt: number | null): Promise<RenewOutcome | null> {
+    const connection = this.#options.connections.get(connectionId)
+    if (connection === undefined) return null
+    if (connection.userId !== user.id) return 'other-user'
+    await this.#options.renewed(connection, user, expiresAt)
+    return 'renewed'
+  }
+
+  #list (userId: string | undefined, roomId: string | undefined, limit: number): ConnectionInfo[] {
+    const { connections, nodeId } = this.#options
+    const list: ConnectionInfo[] = []
+    for (const connection of userId === undefined ? connections.all() : connections.ofUser(userId)) {
+      if (list.length >= limit) break
+      if (roomId !== undefined && !connection.memberships.has(roomId)) continue
+      list.push({
+        connectionId: connection.id,
+        userId: connection.userId,
+        nodeId,
+        connectedAt: connection.connectedAt,
+        rooms: [...connection.memberships.keys()]
+      })
+    }
+    return list
+  }
+}
