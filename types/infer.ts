@@ -27,43 +27,64 @@ export type Infer<Schema> =
 export type InferInput<Schema> =
   Schema extends StandardSchema<infer Input, unknown> ? Input : Infer<Schema>
 
+/*
+ * From here on keywords are looked up, never matched with `Schema extends { type: ... }`: TypeScript 5.9 checks a schema written
+ * in place for excess properties even there, and would not recognise any that has more than one keyword.
+ */
+
+type At<Schema, Keyword> = Schema[Keyword & keyof Schema]
+
 /** Where the references of a schema lead: `$defs`, which TypeBox 1 uses for its cyclic types too. */
-type SchemaDefinitions<Schema> = Schema extends { readonly $defs: infer Definitions } ? Definitions : unknown
+type SchemaDefinitions<Schema> = '$defs' extends keyof Schema ? At<Schema, '$defs'> : unknown
 
 /** JSON Schema by its keywords, and with them TypeBox 1, whose types are JSON Schema with a few marks (`~kind`, `~optional`). */
 export type FromJsonSchema<Schema, Definitions> =
-  Schema extends { readonly const: infer Value } ? Value
-    : Schema extends { readonly enum: infer Values extends readonly unknown[] } ? Values[number]
-      : Schema extends { readonly anyOf: infer Members extends readonly unknown[] } ? FromJsonSchema<Members[number], Definitions>
-        : Schema extends { readonly oneOf: infer Members extends readonly unknown[] } ? FromJsonSchema<Members[number], Definitions>
-          : Schema extends { readonly allOf: infer Members extends readonly unknown[] } ? AllOf<Members, Definitions>
-            : Schema extends { readonly $ref: infer Reference } ? Referenced<Reference, Definitions>
-              : Schema extends { readonly '~unsafe': infer Type } ? Type
-                : Schema extends { readonly type: infer Type } ? Typed<Type, Schema, Definitions>
-                  : Schema extends { readonly '~kind': 'Never' } ? never
-                    : Schema extends { readonly properties: unknown } ? FromObject<Schema, Definitions>
-                      : unknown
+  'type' extends keyof Schema
+    ? 'const' extends keyof Schema ? At<Schema, 'const'>
+      : 'enum' extends keyof Schema ? MemberOf<At<Schema, 'enum'>>
+        : 'anyOf' extends keyof Schema ? FromAny<At<Schema, 'anyOf'>, Definitions>
+          : 'oneOf' extends keyof Schema ? FromAny<At<Schema, 'oneOf'>, Definitions>
+            : FromType<At<Schema, 'type'>, Schema, Definitions>
+    : FromOther<Schema, Definitions>
 
-type AllOf<Members extends readonly unknown[], Definitions, Result = unknown> =
+/** A schema without the keyword `type`. */
+type FromOther<Schema, Definitions> =
+  'const' extends keyof Schema ? At<Schema, 'const'>
+    : 'enum' extends keyof Schema ? MemberOf<At<Schema, 'enum'>>
+      : 'anyOf' extends keyof Schema ? FromAny<At<Schema, 'anyOf'>, Definitions>
+        : 'oneOf' extends keyof Schema ? FromAny<At<Schema, 'oneOf'>, Definitions>
+          : 'allOf' extends keyof Schema ? FromAll<At<Schema, 'allOf'>, Definitions>
+            : '$ref' extends keyof Schema ? FromReference<At<Schema, '$ref'>, Definitions>
+              : '~unsafe' extends keyof Schema ? At<Schema, '~unsafe'>
+                : 'properties' extends keyof Schema ? FromObject<Schema, Definitions>
+                  : At<Schema, '~kind'> extends 'Never' ? '~kind' extends keyof Schema ? never : unknown : unknown
+
+type MemberOf<List> = List extends readonly (infer Member)[] ? Member : unknown
+
+type FromAny<Members, Definitions> = FromEach<MemberOf<Members>, Definitions>
+
+type FromEach<Member, Definitions> = Member extends unknown ? FromJsonSchema<Member, Definitions> : never
+
+type FromAll<Members, Definitions, Result = unknown> =
   Members extends readonly [infer First, ...infer Rest]
-    ? AllOf<Rest, Definitions, Result & FromJsonSchema<First, Definitions>>
+    ? FromAll<Rest, Definitions, Result & FromJsonSchema<First, Definitions>>
     : Result
 
-type Referenced<Reference, Definitions> =
+type FromReference<Reference, Definitions> =
   Reference extends keyof Definitions ? FromJsonSchema<Definitions[Reference], Definitions>
     : Reference extends `#/$defs/${infer Name extends keyof Definitions & string}` ? FromJsonSchema<Definitions[Name], Definitions>
       : unknown
 
 /** By the keyword `type`; `['string', 'null']` is the union of its members. */
-type Typed<Type, Schema, Definitions> =
-  Type extends readonly (infer Member)[] ? Typed<Member, Schema, Definitions>
+type FromType<Type, Schema, Definitions> =
+  Type extends keyof Primitives ? Primitives[Type] | Nullable<Schema>
     : Type extends 'object' ? FromObject<Schema, Definitions> | Nullable<Schema>
       : Type extends 'array' ? FromArray<Schema, Definitions> | Nullable<Schema>
-        : Type extends keyof Primitives ? Primitives[Type] | Nullable<Schema>
+        : Type extends readonly (infer Member)[] ? FromType<Member, Schema, Definitions>
           : unknown
 
 /** Ajv's `nullable`, on in Fastify. */
-type Nullable<Schema> = Schema extends { readonly nullable: true } ? null : never
+type Nullable<Schema> = 'nullable' extends keyof Schema ? At<Schema, 'nullable'> extends true ? null : never : never
 
 interface Primitives {
   string: string
@@ -77,42 +98,47 @@ interface Primitives {
 }
 
 type FromObject<Schema, Definitions> =
-  Schema extends { readonly properties: infer Properties }
-    ? Flat<
-        { -readonly [Key in RequiredKeys<Schema, Properties>]: FromJsonSchema<Properties[Key], Definitions> } &
-        { -readonly [Key in Exclude<keyof Properties, RequiredKeys<Schema, Properties>>]?: FromJsonSchema<Properties[Key], Definitions> }
-      > & UnlistedRequired<Schema, Properties>
-    : Schema extends { readonly patternProperties: infer Patterns }
-      ? { [key: string]: FromJsonSchema<Patterns[keyof Patterns], Definitions> }
-      : Schema extends { readonly additionalProperties: infer Additional }
-        ? Additional extends false ? Record<string, never>
-          : Additional extends object ? { [key: string]: FromJsonSchema<Additional, Definitions> }
-            : { [key: string]: unknown }
+  'properties' extends keyof Schema
+    ? '~kind' extends keyof Schema
+      ? FromProperties<At<Schema, 'properties'>, MarkedRequired<At<Schema, 'properties'>>, Definitions>
+      : 'required' extends keyof Schema
+        ? FromProperties<At<Schema, 'properties'>, MemberOf<At<Schema, 'required'>>, Definitions>
+        : FromProperties<At<Schema, 'properties'>, never, Definitions>
+    : 'patternProperties' extends keyof Schema
+      ? { [key: string]: FromEach<ValueOf<At<Schema, 'patternProperties'>>, Definitions> }
+      : 'additionalProperties' extends keyof Schema ? FromAdditional<At<Schema, 'additionalProperties'>, Definitions>
         : { [key: string]: unknown }
 
-/** TypeBox 1 marks what is optional; JSON Schema names what is required. */
-type RequiredKeys<Schema, Properties> =
-  Schema extends { readonly '~kind': 'Object' }
-    ? { [Key in keyof Properties]: Properties[Key] extends { '~optional': true } ? never : Key }[keyof Properties]
-    : Schema extends { readonly required: readonly (infer Name)[] } ? Extract<keyof Properties, Name> : never
+type ValueOf<Map> = Map[keyof Map]
 
-/** A name may be required without being described. */
-type UnlistedRequired<Schema, Properties> =
-  Schema extends { readonly '~kind': 'Object' } ? unknown
-    : Schema extends { readonly required: readonly (infer Name extends string)[] }
-      ? [Exclude<Name, keyof Properties>] extends [never] ? unknown : { [Key in Exclude<Name, keyof Properties>]: unknown }
-      : unknown
+type FromAdditional<Additional, Definitions> =
+  Additional extends false ? Record<string, never>
+    : Additional extends object ? { [key: string]: FromJsonSchema<Additional, Definitions> }
+      : { [key: string]: unknown }
+
+/** One literal instead of an intersection, so that editors and declarations show it plainly. A name may be required without being described. */
+type FromProperties<Properties, Required, Definitions> = Flat<
+  { -readonly [Key in keyof Properties as Key extends Required ? Key : never]: FromJsonSchema<Properties[Key], Definitions> } &
+  { -readonly [Key in keyof Properties as Key extends Required ? never : Key]?: FromJsonSchema<Properties[Key], Definitions> } &
+  { [Key in Exclude<Required, keyof Properties> & string]: unknown }
+>
+
+type Flat<Type> = { [Key in keyof Type]: Type[Key] } & {}
+
+/** TypeBox 1 marks what is optional, where JSON Schema names what is required. */
+type MarkedRequired<Properties> =
+  { [Key in keyof Properties]: '~optional' extends keyof Properties[Key] ? never : Key }[keyof Properties]
 
 type FromArray<Schema, Definitions> =
-  Schema extends { readonly prefixItems: infer Items extends readonly unknown[] } ? FromTuple<Items, Schema, Definitions>
-    : Schema extends { readonly items: infer Items }
-      ? Items extends readonly unknown[] ? FromTuple<Items, Schema, Definitions> : FromJsonSchema<Items, Definitions>[]
+  'prefixItems' extends keyof Schema ? FromTuple<At<Schema, 'prefixItems'>, At<Schema, 'items'>, Definitions>
+    : 'items' extends keyof Schema
+      ? At<Schema, 'items'> extends readonly unknown[]
+        ? FromTuple<At<Schema, 'items'>, At<Schema, 'additionalItems'>, Definitions>
+        : FromJsonSchema<At<Schema, 'items'>, Definitions>[]
       : unknown[]
 
-type FromTuple<Items extends readonly unknown[], Schema, Definitions> =
+/** `More` is false where a tuple is closed. */
+type FromTuple<Items, More, Definitions> =
   { -readonly [Index in keyof Items]: FromJsonSchema<Items[Index], Definitions> } extends infer Tuple extends readonly unknown[]
-    ? Schema extends { readonly additionalItems: false } | { readonly items: false } ? Tuple : [...Tuple, ...unknown[]]
+    ? [More] extends [false] ? Tuple : [...Tuple, ...unknown[]]
     : never
-
-/** One object literal instead of an intersection, so that editors and declarations show it plainly. */
-type Flat<Type> = { [Key in keyof Type]: Type[Key] } & {}
