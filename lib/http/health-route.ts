@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify'
+import type { Kit } from './kit.js'
+
+/** `GET {path}/health` (liveness: the process answers) and `GET {path}/health/ready` (readiness: it can do its work). */
+export function healthRoute (fastify: FastifyInstance, { options, deps }: Kit): void {
+  const config = { rateLimit: false } as const
+  const url = `${options.path}/health`
+
+  fastify.get(url, { schema: liveness, config, logLevel: 'warn' }, async () => ({ status: 'ok', uptime: process.uptime() }))
+
+  fastify.get(`${url}/ready`, { schema: readiness, config, logLevel: 'warn' }, async (_request, reply) => {
+    const bridge = deps.bridge.status().state
+    const draining = deps.draining()
+    const ready = bridge === 'up' && !draining
+    const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
+    reply.code(ready ? 200 : 503).header('cache-control', 'no-store')
+    // Anyone may ask, so not why the bridge is down: that names hosts.
+    return {
+      status: ready ? 'ready' : 'unavailable',
+      uptime: process.uptime(),
+      memoryUsage: { rss, heapUsed, heapTotal, external },
+      bridge,
+      draining
+    }
+  })
+}
+
+const uptime = { type: 'number', description: 'Seconds' }
+const bytes = { type: 'integer', description: 'Bytes' }
+
+const liveness = {
+  tags: ['realtime'],
+  summary: 'Liveness',
+  response: {
+    200: { description: 'Alive', type: 'object', properties: { status: { type: 'string', enum: ['ok'] }, uptime } }
+  }
+}
+
+const state = {
+  type: 'object',
+  properties: {
+    status: { type: 'string', enum: ['ready', 'unavailable'] },
+    uptime,
+    memoryUsage: { type: 'object', properties: { rss: bytes, heapUsed: bytes, heapTotal: bytes, external: bytes } },
+    bridge: { type: 'string', enum: ['up', 'down'], description: 'The connection with the other nodes' },
+    draining: { type: 'boolean' }
+  }
+}
+
+const readiness = {
+  tags: ['realtime'],
+  summary: 'Readiness',
+  response: {
+    200: { description: 'Ready', ...state },
+    503: { description: 'Send traffic elsewhere', ...state }
+  }
+}

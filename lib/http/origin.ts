@@ -1,0 +1,49 @@
+import type { FastifyRequest } from 'fastify'
+import type { ResolvedOptions } from '../options.js'
+
+/**
+ * Whether the page behind a request may connect. Browsers send Origin with every handshake and every POST and let no page
+ * change it, so this is what keeps other sites from using a visitor's cookie.
+ */
+export type OriginPolicy = (request: FastifyRequest) => boolean | Promise<boolean>
+
+export function originPolicy ({ origins, allowNoOrigin }: Pick<ResolvedOptions, 'origins' | 'allowNoOrigin'>): OriginPolicy {
+  return request => {
+    const origin = originOf(request)
+    if (origin === undefined) return allowNoOrigin
+    if (typeof origins === 'function') return origins(origin, request)
+    if (origins !== null) return origins.has(origin)
+    return isSameOrigin(origin, request.raw.headers.host)
+  }
+}
+
+/** The Origin header; drafts of the WebSocket protocol that ws still speaks call it otherwise. */
+export function originOf (request: FastifyRequest): string | undefined {
+  const { origin, 'sec-websocket-origin': draft } = request.raw.headers
+  return origin ?? (typeof draft === 'string' ? draft : undefined)
+}
+
+/** Characters of a host and port as they stand in an Origin and a Host header: nothing that a URL would take apart. */
+const AUTHORITY = /^[\w.:[\]~-]+$/
+
+/**
+ * Does an Origin name the host the request was sent to? By the raw Host header: forwarded ones come from whoever writes
+ * them. The scheme is not known behind a proxy that ends TLS, so http and https both match, each with its own default port.
+ */
+export function isSameOrigin (origin: string, host: string | undefined): boolean {
+  const [, scheme, authority] = /^(https?):\/\/(.+)$/.exec(origin) ?? []
+  if (scheme === undefined || authority === undefined || host === undefined) return false
+  if (!AUTHORITY.test(authority) || !AUTHORITY.test(host)) return false
+  const page = parse(`${scheme}://${authority}`)
+  const target = parse(`${scheme}://${host}`)
+  return page !== null && target !== null && page.host === target.host
+}
+
+/** Lower case, without the scheme's default port. */
+function parse (url: string): URL | null {
+  try {
+    return new URL(url)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,16 @@
+import type { FastifyInstance } from 'fastify'
+import { healthRoute } from './health-route.js'
+import type { Kit } from './kit.js'
+import { renewRoute } from './renew-route.js'
+import { statsRoute } from './stats-route.js'
+import { ticketRoute } from './ticket-route.js'
+import { websocketRoute } from './websocket-route.js'
+
+/** All routes. Registered in a scope of their own, so that `prefix` works and nothing else sees their hooks. */
+export async function httpRoutes (fastify: FastifyInstance, kit: Kit): Promise<void> {
+  websocketRoute(fastify, kit)
+  ticketRoute(fastify, kit)
+  renewRoute(fastify, kit)
+  statsRoute(fastify, kit)
+  if (kit.options.health.enabled) healthRoute(fastify, kit)
+}
