@@ -53,7 +53,6 @@ export interface ConnectionOwner {
   userQuota (userId: string): TokenBucket
   dispatch (connection: Connection, frame: ClientFrame): void
   received (): void
-  dropped (count: number): void
   /** Called once, when the connection is over: everything it had is to be given back. */
   ended (connection: Connection, code: number, reason: string): void
 }
@@ -307,10 +306,6 @@ export class Connection implements OutboxOptions, Peer {
 
   onOverflow (): void {
     this.close(closeCodes.tooSlow.code, 'too slow')
-  }
-
-  onDropped (count: number): void {
-    this.#owner.dropped(count)
   }
 
   /** Closes the socket after what is queued, and gives back everything at once, however long the peer takes to answer. */

@@ -48,6 +48,8 @@ export interface NodeOptions {
   readonly drain: DrainOptions
   /** How long a key is remembered, in ms. */
   readonly keyTtl: number
+  /** What holds in a room `user:<userId>` for which no policy was declared. */
+  readonly userRooms: Policy
 }
 
 /** One node: its parts put together, and a connection's way from the handshake to its end. */
@@ -96,7 +98,7 @@ export class RealtimeNode implements ConnectionOwner {
     })
 
     this.#roomHub = new Hub<Room>({ bridge, scheduler, timers, clock, onError })
-    this.rooms = new Rooms({ bridge, hub: this.#roomHub, clock, timers, hooks, connections, policies })
+    this.rooms = new Rooms({ bridge, hub: this.#roomHub, clock, timers, hooks, connections, policies, userRooms: options.userRooms })
     this.receipts = new Receipts({ timers, connections })
     this.#inboxes = new Inboxes({ bridge, hub: new Hub<Inbox>({ bridge, scheduler, timers, clock, onError }), timers, receipts: this.receipts })
     this.publisher = new Publisher({ bridge, hooks, rooms: this.rooms, depth: limits.depth, keyTtl: options.keyTtl })
@@ -244,8 +246,6 @@ export class RealtimeNode implements ConnectionOwner {
   received (): void {
     this.#messagesIn++
   }
-
-  dropped (): void {}
 
   ended (connection: Connection, code: number, reason: string): void {
     if (connection.heartbeat !== null) this.#heartbeat.remove(connection.heartbeat)

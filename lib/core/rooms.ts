@@ -11,6 +11,7 @@ import type { Connections } from './connections.js'
 import type { Hooks } from './hooks.js'
 import type { Hub } from './hub.js'
 import type { PatternTable } from './pattern.js'
+import { USER_ROOM_PREFIX } from './policy.js'
 import type { Policy } from './policy.js'
 import { Membership, Room, roomContext } from './room.js'
 import type { MembershipOwner, RoomMatch } from './room.js'
@@ -25,6 +26,8 @@ export interface RoomsOptions {
   readonly hooks: Hooks
   readonly connections: Connections
   readonly policies: PatternTable<Policy>
+  /** What holds in a room `user:<userId>` for which no policy was declared. */
+  readonly userRooms: Policy
 }
 
 /** Membership of this node's connections: who is in which room, how it begins and how it ends. */
@@ -38,8 +41,11 @@ export class Rooms implements MembershipOwner {
   }
 
   match (roomId: string): RoomMatch | null {
-    const match = this.#options.policies.match(roomId)
-    return match === null ? null : { ...match, roomId }
+    const { policies, userRooms } = this.#options
+    const match = policies.match(roomId)
+    if (match !== null) return { ...match, roomId }
+    const isUserRoom = roomId.startsWith(USER_ROOM_PREFIX) && roomId.length > USER_ROOM_PREFIX.length
+    return isUserRoom ? { roomId, pattern: userRooms.pattern, params: {}, value: userRooms } : null
   }
 
   /** The room's channel, subscribed. Followed by {@link release} or by a membership that ends. */

@@ -1,0 +1,83 @@
+import type { FastifyInstance } from 'fastify'
+import type { Realtime } from '../types/realtime.js'
+import type { RealtimeOptions } from '../types/options.js'
+import { createMemoryBridge } from './bridge/memory/memory-bridge.js'
+import { systemClock } from './core/clock.js'
+import { askNodes } from './core/cluster.js'
+import { RealtimeNode } from './core/node.js'
+import { userRoomPolicy } from './declare.js'
+import { acceptSocket } from './http/accept.js'
+import type { HttpDeps } from './http/contract.js'
+import { claimServer, registerDependencies } from './http/dependencies.js'
+import { createKit } from './http/kit.js'
+import { httpRoutes } from './http/routes.js'
+import { UpgradeGuard } from './http/upgrade-guard.js'
+import { watchLoopDelay } from './loop-delay.js'
+import { resolveOptions } from './options.js'
+import { RealtimeFacade } from './realtime.js'
+
+/** Puts the parts together. What each does is in the file it comes from. */
+export async function plugin (fastify: FastifyInstance, input: RealtimeOptions): Promise<void> {
+  const options = resolveOptions(input)
+  claimServer(fastify)
+  const clock = systemClock
+  const defaults = { members: options.limits.members }
+
+  const bridge = createMemoryBridge({ clock })
+  const node = new RealtimeNode({
+    bridge,
+    clock,
+    log: fastify.log,
+    limits: options.limits,
+    heartbeat: options.heartbeat,
+    drain: options.drain,
+    keyTtl: options.idempotency.ttl,
+    userRooms: userRoomPolicy(fastify, defaults)
+  })
+  await node.start()
+  const loopDelay = watchLoopDelay()
+  const guard = new UpgradeGuard(fastify.server, clock)
+
+  // Before @fastify/websocket adds its own preClose, which closes clients without a word.
+  fastify.addHook('preClose', async () => {
+    guard.close(options.drain.deadline)
+    await node.stop()
+  })
+  fastify.addHook('onClose', async () => {
+    guard.stop()
+    loopDelay.close()
+    await node.close()
+  })
+  fastify.addHook('onResponse', async (request) => guard.answered(request.raw))
+
+  const facades = new WeakMap<FastifyInstance, RealtimeFacade>()
+  const parts = { node, bridge, inbox: options.inbox, defaults, loopDelay }
+  const facadeOf = (instance: FastifyInstance): RealtimeFacade => {
+    let facade = facades.get(instance)
+    if (facade === undefined) facades.set(instance, facade = new RealtimeFacade(parts, instance))
+    return facade
+  }
+  fastify.decorate('realtime', { getter (this: FastifyInstance): Realtime { return facadeOf(this) } })
+  facadeOf(fastify).room(Object.fromEntries(options.rooms))
+
+  const dependencies = await registerDependencies(fastify, options)
+  const deps: HttpDeps = {
+    bridge,
+    clock,
+    draining: () => node.drain.draining,
+    accept: (handover) => acceptSocket(node, handover),
+    async renew (connectionId, { user, expiresAt }) {
+      const { results } = await askNodes(bridge, { type: 'renew', connectionId, user, expiresAt })
+      return results.find((outcome) => outcome !== null) ?? 'not-found'
+    },
+    stats: () => facadeOf(fastify).stats(),
+    async rooms (after, limit) {
+      const { results } = await askNodes(bridge, { type: 'rooms', after, limit: limit + 1 })
+      const names = [...new Set(results.flat())].sort()
+      return { rooms: names.slice(0, limit), more: names.length > limit }
+    }
+  }
+  await fastify.register(async (scope) => {
+    await httpRoutes(scope, createKit(scope, { options, deps, dependencies, guard }))
+  }, { prefix: options.prefix })
+}
