@@ -1,6 +1,20 @@
+import fp from 'fastify-plugin'
 import '../types/fastify.js'
+import { defineCall, defineRooms } from './define.js'
+import { isRefusal, Refusal } from './errors.js'
+import { plugin } from './plugin.js'
 
-export { defineCall, defineRooms } from './define.js'
+/**
+ * The plugin. `require()` returns only this function, so every other value stands on it too.
+ */
+const realtime = Object.assign(
+  fp(plugin, { name: 'fastify-realtime', fastify: '5.x' }),
+  { defineCall, defineRooms, isRefusal, Refusal }
+)
+
+export default realtime
+export { realtime, realtime as 'module.exports', defineCall, defineRooms, isRefusal, Refusal }
+export type { RefusalOptions, RealtimeErrorCode } from './errors.js'
 export type * from '../types/api.js'
 export type * from '../types/calls.js'
 export type * from '../types/context.js'

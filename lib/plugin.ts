@@ -58,9 +58,9 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     return facade
   }
   fastify.decorate('realtime', { getter (this: FastifyInstance): Realtime { return facadeOf(this) } })
-  facadeOf(fastify).room(Object.fromEntries(options.rooms))
+  facadeOf(fastify).room(options.rooms)
 
-  const dependencies = await registerDependencies(fastify, options)
+  const dependencies = await registerDependencies(fastify, options, guard)
   const deps: HttpDeps = {
     bridge,
     clock,

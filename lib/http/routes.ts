@@ -4,10 +4,12 @@ import type { Kit } from './kit.js'
 import { renewRoute } from './renew-route.js'
 import { statsRoute } from './stats-route.js'
 import { ticketRoute } from './ticket-route.js'
+import { useOwnCompilers } from './validator.js'
 import { websocketRoute } from './websocket-route.js'
 
 /** All routes. Registered in a scope of their own, so that `prefix` works and nothing else sees their hooks. */
 export async function httpRoutes (fastify: FastifyInstance, kit: Kit): Promise<void> {
+  useOwnCompilers(fastify)
   websocketRoute(fastify, kit)
   ticketRoute(fastify, kit)
   renewRoute(fastify, kit)

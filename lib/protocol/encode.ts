@@ -39,7 +39,8 @@ export interface ContentLimits {
  */
 export function contentText (content: unknown, limits: ContentLimits): string {
   const text = content === undefined ? 'null' : stringify(content, limits)
-  if (text.length > limits.bytes || utf8Length(text) > limits.bytes) throw tooLarge(limits)
+  // A UTF-16 unit is one to three bytes, so most texts need no counting.
+  if (text.length > limits.bytes || (text.length * 3 > limits.bytes && utf8Length(text) > limits.bytes)) throw tooLarge(limits)
   if (isDeeperThan(text, limits.depth)) throw tooDeep(limits)
   return text
 }
