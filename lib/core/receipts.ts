@@ -48,12 +48,8 @@ export class Receipts {
     const missing = new Set(connections.ofUser(userId).map((connection) => connection.id))
     const forget = timers.after(MAX_RECEIPT_TIMEOUT, () => this.#forget(id))
     this.#tracked.set(id, { userId, missing, lost: new Set(), received: new Set(), forget, waiters: new Set() })
-    if (this.#tracked.size > MAX_TRACKED) {
-      for (const oldest of this.#tracked.keys()) {
-        this.#forget(oldest)
-        break
-      }
-    }
+    const oldest = this.#tracked.keys().next()
+    if (this.#tracked.size > MAX_TRACKED && oldest.done !== true) this.#forget(oldest.value)
     for (const wake of this.#early.get(id) ?? []) wake()
   }
 
