@@ -1,7 +1,7 @@
 /* How an Api answers: which event may go where, with what content. Free of Fastify and Node types, as clients use it too. */
 
 import type { AnyEvents } from './events.js'
-import type { MatchPattern, PatternIndex } from './pattern.js'
+import type { MatchPattern } from './pattern.js'
 
 /** Is nothing known about this text? True for `string` and for branded strings, false for literals and templates. */
 // eslint-disable-next-line @typescript-eslint/no-unused-vars -- two parts are what tells text with a known shape from any text
@@ -18,7 +18,7 @@ export type KnownRoom<Api, Id extends string> =
     ? string extends keyof Rooms ? unknown
       : Id extends unknown
         ? IsOpaque<Id> extends true ? unknown
-          : [MatchPattern<Id, PatternIndex<Rooms>>] extends [never] ? NoPatternMatchesThisRoomId : unknown
+          : [MatchPattern<Id, Rooms>] extends [never] ? NoPatternMatchesThisRoomId : unknown
         : never
     : unknown
 
@@ -27,7 +27,7 @@ export type RoomEvents<Api, Id extends string> =
   Api extends { rooms: infer Rooms }
     ? string extends keyof Rooms ? AnyEvents
       : true extends IsOpaque<Id> ? AnyEvents
-        : Rooms[MatchPattern<Id, PatternIndex<Rooms>> & keyof Rooms]
+        : Rooms[MatchPattern<Id, Rooms> & keyof Rooms]
     : AnyEvents
 
 /** The events sent to users directly: a map from name to content. */

@@ -14,71 +14,54 @@ export type RoomParams<Pattern> =
     ? string extends Pattern ? Readonly<Record<string, string>> : { readonly [Name in ParamNames<Pattern>]: string }
     : never
 
-type FirstSegment<Name extends string> = Name extends `${infer Segment}:${string}` ? Segment : Name
+/*
+ * Which pattern a room id belongs to. Comparing every id with every pattern would multiply the checker's work by the number of
+ * rooms, so an id is turned into the few shapes its pattern can have (`chat:1` into `chat:1`, `chat:{}`, `chat:{*}`, `{}:1`, ...), and
+ * those are looked up. Whatever depends on the rooms alone stands in a conditional type, because the checker remembers those.
+ */
 
-/** All first segments that are placeholders share one entry of the index. */
-type IndexKey<Pattern extends string> = FirstSegment<Pattern> extends infer Segment extends string
-  ? Segment extends `{${string}}` ? '{}' : Segment
-  : never
+/** A pattern without the names of its placeholders. Patterns that differ in nothing else are ambiguous anyway. */
+type Shape<Pattern extends string> =
+  Pattern extends `${infer Segment}:${infer Rest}` ? `${SegmentShape<Segment>}:${Shape<Rest>}` : SegmentShape<Pattern>
+
+type SegmentShape<Segment extends string> =
+  Segment extends `{${string}*}` ? '{*}' : Segment extends `{${string}}` ? '{}' : Segment
+
+/** The shapes of all patterns. */
+type Shapes<Rooms> = Rooms extends unknown ? Shape<keyof Rooms & string> : never
+
+/** How a shape can begin: every prefix that ends with a colon, so that the search stops early. */
+type Beginnings<Rooms> = Rooms extends unknown ? Beginning<Shapes<Rooms>> : never
+
+type Beginning<Pattern extends string> =
+  Pattern extends `${infer Segment}:${infer Rest}` ? `${Segment}:` | `${Segment}:${Beginning<Rest>}` : never
+
+type ByShape<Rooms> = { [Pattern in keyof Rooms & string as Shape<Pattern>]: Pattern }
 
 /**
- * Patterns by first segment. Comparing every room id with every pattern would double the work of the checker; through this each id
- * meets only those that can match.
+ * The pattern whose policy applies to a room id (a literal, a template or a union of them), or `never`. As at run time, a name
+ * comes before `{id}`, `{id}` before `{rest*}`, and a placeholder never crosses a colon.
  */
-export type PatternIndex<Rooms> = { [Pattern in keyof Rooms & string as IndexKey<Pattern>]: Pattern }
+export type MatchPattern<Id extends string, Rooms> =
+  Id extends unknown ? OfShape<Rooms, Find<Id, '', Shapes<Rooms>, Beginnings<Rooms>>> : never
 
-/** The pattern whose policy applies to a room id (a literal, a template or a union of them), or `never`. */
-export type MatchPattern<Id extends string, Index> =
-  Id extends unknown ? MostSpecific<Matching<Id, Lookup<Index, FirstSegment<Id>> | Lookup<Index, '{}'>>> : never
+type OfShape<Rooms, Found extends string> =
+  [Found] extends [never] ? never : ByShape<Rooms> extends { [Key in Found]: infer Pattern } ? Pattern : never
 
-type Lookup<Index, Key> = Key extends keyof Index ? Index[Key] : never
+type Find<Id extends string, Path extends string, Known, Begun> =
+  Id extends `${infer Segment}:${infer Rest}`
+    ? Segment extends '' ? never
+      : First<
+        FindBelow<Rest, `${Path}${Segment}:`, Known, Begun>,
+        FindBelow<Rest, `${Path}{}:`, Known, Begun>,
+        OneOf<`${Path}{*}`, Known>
+      >
+    : Id extends '' ? never
+      : First<OneOf<`${Path}${Id}`, Known>, OneOf<`${Path}{}`, Known>, OneOf<`${Path}{*}`, Known>>
 
-type Matching<Id extends string, Pattern> =
-  Pattern extends string ? Matches<Id, Pattern> extends true ? Pattern : never : never
+type FindBelow<Rest extends string, Path extends string, Known, Begun> =
+  Path extends Begun ? Find<Rest, Path, Known, Begun> : never
 
-/** Segment by segment, since a placeholder never crosses a colon. */
-type Matches<Id extends string, Pattern extends string> =
-  Pattern extends `${infer Segment}:${infer Rest}`
-    ? Id extends `${infer IdSegment}:${infer IdRest}`
-      ? MatchesSegment<IdSegment, Segment> extends true ? Matches<IdRest, Rest> : false
-      : false
-    : Pattern extends `{${string}*}` ? NotEmpty<Id>
-      : Id extends `${string}:${string}` ? false : MatchesSegment<Id, Pattern>
+type OneOf<Path, Known> = Path extends Known ? Path : never
 
-type MatchesSegment<IdSegment extends string, Segment extends string> =
-  Segment extends `{${string}}` ? NotEmpty<IdSegment> : IdSegment extends Segment ? true : false
-
-type NotEmpty<Text extends string> = Text extends '' ? false : true
-
-/** Of several patterns, the one that the policy lookup would take: a name beats `{id}`, `{id}` beats `{rest*}`, from the left. */
-type MostSpecific<Patterns> =
-  [Patterns] extends [never] ? never
-    : IsUnion<Patterns> extends false ? Patterns
-      : Narrow<Patterns extends string ? [Patterns, Patterns] : never>
-
-/** Candidates are [remaining segments, whole pattern]; each round keeps the best kind of segment. */
-type Narrow<Candidates extends [string, string]> =
-  IsUnion<Candidates> extends false ? Candidates[1]
-    : Best<Candidates> extends infer Kept extends [string, string]
-      ? Advance<Kept> extends infer Next extends [string, string]
-        ? [Next] extends [never] ? Kept[1] : Narrow<Next>
-        : never
-      : never
-
-type Best<Candidates extends [string, string]> =
-  [OfKind<Candidates, 'name'>] extends [never]
-    ? [OfKind<Candidates, 'one'>] extends [never] ? Candidates : OfKind<Candidates, 'one'>
-    : OfKind<Candidates, 'name'>
-
-type OfKind<Candidates extends [string, string], Kind> =
-  Candidates extends [infer Remaining extends string, string]
-    ? SegmentKind<FirstSegment<Remaining>> extends Kind ? Candidates : never
-    : never
-
-type SegmentKind<Segment extends string> =
-  Segment extends `{${string}*}` ? 'rest' : Segment extends `{${string}}` ? 'one' : 'name'
-
-type Advance<Candidates extends [string, string]> =
-  Candidates extends [`${string}:${infer Rest}`, infer Pattern extends string] ? [Rest, Pattern] : never
-
-type IsUnion<Type, Member = Type> = Type extends unknown ? [Member] extends [Type] ? false : true : never
+type First<One, Two, Three> = [One] extends [never] ? [Two] extends [never] ? Three : Two : One
