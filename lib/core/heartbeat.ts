@@ -85,23 +85,23 @@ class Pulse extends Timer {
     const now = Math.floor(clock.now())
     if (now - this.when > slack) this.#heartbeat.stalledAt = now
     if (this.#peer.alive > this.#asked) this.#asked = -1
-    if (now >= this.#deadline()) {
-      if (this.#suspect) {
-        this.#peer.expire()
-      } else {
-        // Everything that arrived by now is read before the next tick.
-        this.#suspect = true
-        this.#schedule(now)
-      }
-      return
-    }
-    this.#suspect = false
     const beat = now >= this.#nextBeat
     if (beat) {
       if (this.#asked === -1) this.#asked = now
       this.#nextBeat = now + this.#heartbeat.interval
     }
-    this.#schedule(Math.min(this.#nextBeat, this.#deadline()))
+    const deadline = this.#deadline()
+    if (now < deadline) {
+      this.#suspect = false
+      this.#schedule(Math.min(this.#nextBeat, deadline))
+    } else if (this.#suspect) {
+      this.#peer.expire()
+      return
+    } else {
+      // Everything that arrived by now is read before the next tick.
+      this.#suspect = true
+      this.#schedule(now)
+    }
     // Last, since it may throw, or find the connection gone and remove it.
     if (beat) this.#peer.beat()
   }
