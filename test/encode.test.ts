@@ -177,8 +177,9 @@ await t.test('content that is not JSON', async (t) => {
   const cycle: { self?: object } = {}
   cycle.self = cycle
   const thrower = { toJSON () { throw new Error('mine') } }
+  const invalidTime = { toJSON () { return new Date(NaN).toISOString() } }
   const primitive = { toJSON () { throw 'text' } } // eslint-disable-line no-throw-literal
-  for (const content of [1n, { a: [1n] }, cycle, () => {}, Symbol('x'), thrower, primitive, { toJSON () {} }, { get a () { throw new Error('mine') } }]) {
+  for (const content of [1n, { a: [1n] }, cycle, () => {}, Symbol('x'), thrower, invalidTime, primitive, { toJSON () {} }, { get a () { throw new Error('mine') } }]) {
     const err = problem(content)
     t.equal(err.problem, 'not_serializable')
     t.notMatch(err.message, /\n/)
@@ -195,6 +196,7 @@ await t.test('content nested too deep', async (t) => {
 })
 
 await t.test('content too large', async (t) => {
+  t.equal(problem({ toJSON: () => 'x'.repeat(2 ** 30) }).problem, 'too_large', 'longer than a string can be')
   t.equal(contentText('x'.repeat(limits.bytes - 2), limits).length, limits.bytes)
   t.equal(problem('x'.repeat(limits.bytes - 1)).problem, 'too_large')
   t.equal(problem('€'.repeat(limits.bytes / 3)).problem, 'too_large', 'in bytes, not characters')

@@ -50,10 +50,9 @@ function stringify (content: unknown, limits: ContentLimits): string {
   try {
     text = JSON.stringify(content)
   } catch (err) {
-    // Both ways for the engine to give up on size: the stack on nesting, the longest string on bytes.
-    if (err instanceof RangeError) {
-      throw err.message.includes('string length') ? tooLarge(limits, err) : tooDeep(limits, err)
-    }
+    // How the engine gives up on size: the stack on nesting, the longest string on bytes. A toJSON may throw others.
+    if (err instanceof RangeError && err.message.includes('call stack')) throw tooDeep(limits, err)
+    if (err instanceof RangeError && err.message.includes('string length')) throw tooLarge(limits, err)
     const reason = err instanceof Error ? firstLine(err.message) : 'toJSON threw'
     throw new ContentError('not_serializable', `the content cannot be serialized: ${reason}`, { cause: err })
   }
