@@ -1,7 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
 import type { Clock } from '../core/clock.js'
 
 /** How often answered sockets are looked for that no hook told of. */
@@ -125,19 +124,6 @@ export class UpgradeGuard {
     socket.removeListener('error', onError)
     socket.removeListener('close', pending.onClose)
   }
-}
-
-/**
- * Puts a guard on an app. Before @fastify/websocket is registered, so that clients are told of the drain before it closes them.
- *
- * @param deadline - ms an upgrade in flight may still take once the app closes
- */
-export function guardUpgrades (fastify: FastifyInstance, clock: Clock, deadline: number): UpgradeGuard {
-  const guard = new UpgradeGuard(fastify.server, clock)
-  fastify.addHook('onResponse', async request => { guard.answered(request.raw) })
-  fastify.addHook('preClose', async () => { guard.close(deadline) })
-  fastify.addHook('onClose', async () => { guard.stop() })
-  return guard
 }
 
 function onError (this: Duplex): void {

@@ -13,13 +13,13 @@ import { claimServer, registerDependencies } from '../../lib/http/dependencies.j
 import { createKit } from '../../lib/http/kit.js'
 import type { Kit } from '../../lib/http/kit.js'
 import { httpRoutes } from '../../lib/http/routes.js'
-import { guardUpgrades } from '../../lib/http/upgrade-guard.js'
+import { UpgradeGuard } from '../../lib/http/upgrade-guard.js'
 import { resolveOptions } from '../../lib/options.js'
 import type { RealtimeOptions } from '../../types/options.js'
 
 export const SECRET = 'a-secret-of-at-least-thirty-two-bytes'
 
-/** The HTTP part alone, on a core that only remembers what it was given. */
+/** The HTTP part alone, wired as in lib/plugin.ts, on a core that only remembers what it was given. */
 export interface HttpApp {
   readonly app: FastifyInstance
   readonly kit: Kit
@@ -114,7 +114,10 @@ async function mount (app: FastifyInstance, options: RealtimeOptions, setup: Htt
   const plugin = fp(async (fastify: FastifyInstance) => {
     const resolved = resolveOptions(options.auth === undefined ? { ...options, auth: { secret: SECRET } } : options)
     claimServer(fastify)
-    const guard = guardUpgrades(fastify, deps.clock, resolved.drain.deadline)
+    const guard = new UpgradeGuard(fastify.server, deps.clock)
+    fastify.addHook('preClose', async () => guard.close(resolved.drain.deadline))
+    fastify.addHook('onClose', async () => guard.stop())
+    fastify.addHook('onResponse', async request => guard.answered(request.raw))
     const dependencies = await registerDependencies(fastify, resolved, guard)
     const created = createKit(fastify, { options: resolved, deps, dependencies, guard })
     kit = created
