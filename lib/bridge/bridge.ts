@@ -11,6 +11,7 @@ import type { Position } from '../protocol/position.js'
  *   `reset` that says where the log goes on. Repair of lost fan-out happens inside the bridge.
  * - The listener is not called before the promise of `subscribe` has resolved and what awaits it has run, nor while it is
  *   itself running. What it throws goes to {@link BridgeHandlers.onError} and disturbs nobody else.
+ * - What one node publishes to a channel is appended in the order of the calls.
  * - Local publications take the same way to the listener as remote ones.
  * - Every call settles in bounded time: with its result, or rejected with {@link BridgeError}.
  */

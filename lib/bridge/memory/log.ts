@@ -43,10 +43,6 @@ export class Log {
     return this.#head
   }
 
-  get retention (): Retention {
-    return this.#retention
-  }
-
   /** Nothing left but the head. */
   get empty (): boolean {
     return this.#first > this.#head.offset && this.#removals.size === 0
@@ -58,9 +54,12 @@ export class Log {
   }
 
   append (entry: LogEntry, retention: Retention, now: number): void {
-    this.#retention = retention
     this.trim(now)
-    if (this.#length() > 0 && this.#length() >= retention.size) this.#drop()
+    // Only after what was too old by the former bounds has gone: a longer time must not bring it back.
+    const shorter = retention.ttl < this.#retention.ttl
+    this.#retention = retention
+    if (shorter) this.trim(now)
+    while (this.#length() > 0 && this.#length() >= retention.size) this.#drop()
     if (this.#length() === this.#ring.length) this.#resize(Math.max(MIN_CAPACITY, this.#ring.length * 2))
     this.#ring[this.#slot(entry.position.offset)] = { entry, previous: this.#head.chain, at: now }
     this.#head = entry.position

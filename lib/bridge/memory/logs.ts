@@ -23,14 +23,23 @@ interface Slot {
   planned: boolean
   /** Somebody follows the channel. */
   pinned: boolean
+  /** How long the head is kept after the last use. */
+  metaTtl: number
+  usedAt: number
+}
+
+/** All that is left of a log nobody follows and that has no entries, keys or removals: one of very many. */
+interface Idle {
+  readonly head: Position
+  readonly metaTtl: number
   usedAt: number
 }
 
 /**
  * All logs of the process, with the idempotency keys that belong to them.
  *
- * A log nobody follows and that has nothing left but its head is idle: the head is kept for a day, so that a position handed
- * out earlier is still recognised, but no more than `maxIdle` of them. A log without any history needs no memory at all: its
+ * The head of an idle log is kept for a day, so that a position handed out earlier is still recognised, but no more than
+ * `maxIdle` of them. A log without any history needs no memory at all: its
  * epoch is derived from its name, so it can be made up again at any time.
  */
 export class Logs {
@@ -39,7 +48,7 @@ export class Logs {
   readonly #maxIdle: number
   readonly #slots = new Map<ChannelName, Slot>()
   /** In the order in which they became idle. */
-  readonly #idle = new Set<Slot>()
+  readonly #idle = new Map<ChannelName, Idle>()
   #idlePass = false
   /**
    * Part of every new epoch, since the number grows whenever a log with a history is forgotten: otherwise "before the first
@@ -60,9 +69,14 @@ export class Logs {
   /** The log to read from; it is not kept if there is none yet. */
   peek (channel: ChannelName): Log {
     const slot = this.#slots.get(channel)
-    if (slot === undefined) return this.#virgin(channel)
-    slot.usedAt = this.#clock.now()
-    return slot.log
+    if (slot !== undefined) {
+      slot.usedAt = this.#clock.now()
+      return slot.log
+    }
+    const idle = this.#idle.get(channel)
+    if (idle === undefined) return new Log(this.#origin(channel))
+    idle.usedAt = this.#clock.now()
+    return new Log(idle.head)
   }
 
   append<E extends LogEntry> (channel: ChannelName, retention: Retention, make: (position: Position) => E): E {
@@ -70,6 +84,7 @@ export class Logs {
     // No other log, nor another life of this one, may ever use the id again: the chain stands on that.
     const entry = make(slot.log.next(`${this.#name}:${++this.#appended}`))
     slot.log.append(entry, retention, slot.usedAt)
+    slot.metaTtl = metaTtl(retention.ttl)
     if (!slot.planned) this.#plan(slot)
     return entry
   }
@@ -104,27 +119,31 @@ export class Logs {
     this.#idle.clear()
   }
 
-  #virgin (channel: ChannelName): Log {
-    return new Log(genesis(hash('sha1', `${this.#name} ${this.#forgotten} ${channel}`, 'hex').slice(0, 16)))
+  /** The position before the first entry of a log that never had one. */
+  #origin (channel: ChannelName): Position {
+    return genesis(hash('sha1', `${this.#name} ${this.#forgotten} ${channel}`, 'hex').slice(0, 16))
   }
 
   #open (channel: ChannelName): Slot {
-    let slot = this.#slots.get(channel)
-    if (slot === undefined) {
-      const opened: Slot = {
-        channel,
-        log: this.#virgin(channel),
-        keys: new Keys(() => this.#settle(opened)),
-        pass: { run: now => this.#pass(opened, now) },
-        planned: false,
-        pinned: false,
-        usedAt: 0
-      }
-      this.#slots.set(channel, opened)
-      slot = opened
+    const now = this.#clock.now()
+    const open = this.#slots.get(channel)
+    if (open !== undefined) {
+      open.usedAt = now
+      return open
     }
-    slot.usedAt = this.#clock.now()
-    this.#idle.delete(slot)
+    const idle = this.#idle.get(channel)
+    this.#idle.delete(channel)
+    const slot: Slot = {
+      channel,
+      log: new Log(idle?.head ?? this.#origin(channel)),
+      keys: new Keys(() => this.#settle(slot)),
+      pass: { run: now => this.#pass(slot, now) },
+      planned: false,
+      pinned: false,
+      metaTtl: idle?.metaTtl ?? metaTtl(0),
+      usedAt: now
+    }
+    this.#slots.set(channel, slot)
     return slot
   }
 
@@ -142,15 +161,14 @@ export class Logs {
 
   /** Decides how much of a log is still needed after something of it went. */
   #settle (slot: Slot): void {
-    if (slot.pinned || !slot.log.empty || slot.keys.size > 0) return
-    // A pass may still have been planned for a log that is forgotten; another may have its name now.
-    if (this.#slots.get(slot.channel) !== slot) return
-    if (slot.log.head.offset === 0) {
-      this.#slots.delete(slot.channel)
-      return
-    }
-    this.#idle.add(slot)
-    const [oldest] = this.#idle
+    const { channel, log, keys, metaTtl, usedAt } = slot
+    if (slot.pinned || !log.empty || keys.size > 0) return
+    // A pass may still have been planned for a log that was put away; the one that has its name now is another.
+    if (this.#slots.get(channel) !== slot) return
+    this.#slots.delete(channel)
+    if (log.head.offset === 0) return
+    this.#idle.set(channel, { head: log.head, metaTtl, usedAt })
+    const [oldest] = this.#idle.keys()
     if (oldest !== undefined && this.#idle.size > this.#maxIdle) this.#forget(oldest)
     if (!this.#idlePass) this.#planIdlePass()
   }
@@ -160,17 +178,16 @@ export class Logs {
     this.#agenda.plan(this.#clock.now() + IDLE_PASS, {
       run: now => {
         this.#idlePass = false
-        for (const slot of this.#idle) {
-          if (now - slot.usedAt >= metaTtl(slot.log.retention.ttl)) this.#forget(slot)
+        for (const [channel, { metaTtl, usedAt }] of this.#idle) {
+          if (now - usedAt >= metaTtl) this.#forget(channel)
         }
         if (this.#idle.size > 0) this.#planIdlePass()
       }
     })
   }
 
-  #forget (slot: Slot): void {
-    this.#idle.delete(slot)
-    this.#slots.delete(slot.channel)
+  #forget (channel: ChannelName): void {
+    this.#idle.delete(channel)
     this.#forgotten++
   }
 }

@@ -3,13 +3,11 @@ import type { ChannelEvent } from '../../../lib/bridge/bridge.js'
 import { formatPosition } from '../../../lib/protocol/position.js'
 import type { Position } from '../../../lib/protocol/position.js'
 import { KEEP, follow, numberOf, numbers, publish, publishMany, range, read, scenario } from './fixture.js'
-import type { ContractOptions } from './fixture.js'
+import type { ContractOptions, Faults, Scenario } from './fixture.js'
 
-/** What must hold when the store or a link fails. A fixture that cannot do a fault leaves it out, and the test is skipped. */
+/** What must hold when the store or a link fails. Faults that a bridge cannot have are skipped. */
 export async function faultContract (t: Test, options: ContractOptions): Promise<void> {
-  await scenario(t, options, 'a log without its entries is trimmed, and goes on', async ({ t, near, far, channel, fixture }) => {
-    const lose = fixture.faults?.loseEntries
-    if (lose === undefined) return
+  await faulty(t, options, 'loseEntries', 'a log without its entries is trimmed, and goes on', async ({ t, near, far, channel }, lose) => {
     const positions = await publishMany(far, channel, 1, 5)
     await lose(channel)
     t.same(await gaps(near, channel, positions), ['trimmed', 'trimmed', 'trimmed', 'trimmed', undefined])
@@ -18,9 +16,7 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
   })
 
   for (const fault of ['loseHead', 'loseAll'] as const) {
-    await scenario(t, options, `a log that begins again is another log (${fault})`, async ({ t, near, far, channel, fixture }) => {
-      const lose = fixture.faults?.[fault]
-      if (lose === undefined) return
+    await faulty(t, options, fault, `a log that begins again is another log (${fault})`, async ({ t, near, far, channel }, lose) => {
       const start = (await read(near, channel, { last: 1 })).head
       const followed = await follow(near, channel)
       const positions = [start, ...await publishMany(far, channel, 1, 5)]
@@ -36,9 +32,8 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
   }
 
   for (const resend of [false, true]) {
-    await scenario(t, options, `a rolled back log is never taken for a continuation${resend ? ', though the lost message is sent again' : ''}`, async ({ t, near, far, channel, fixture }) => {
-      const snapshot = fixture.faults?.snapshot
-      if (snapshot === undefined) return
+    const title = `a rolled back log is never taken for a continuation${resend ? ', though the lost message is sent again' : ''}`
+    await faulty(t, options, 'snapshot', title, async ({ t, near, far, channel }, snapshot) => {
       const kept = await publishMany(far, channel, 1, 5)
       const restore = await snapshot()
       const followed = await follow(near, channel)
@@ -55,9 +50,7 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
     })
   }
 
-  await scenario(t, options, 'what a node missed while its link was down is repaired', async ({ t, near, far, channel, fixture }) => {
-    const cut = fixture.faults?.cutLink
-    if (cut === undefined) return
+  await faulty(t, options, 'cutLink', 'what a node missed while its link was down is repaired', async ({ t, near, far, channel }, cut) => {
     const followed = await follow(near, channel)
     await publishMany(far, channel, 1, 3)
     await followed.messages(3)
@@ -73,9 +66,7 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
     t.same(seen(followed.events.slice(removed)), range(21, 23), 'in its place')
   })
 
-  await scenario(t, options, 'what can no longer be repaired is said', async ({ t, near, far, channel, fixture }) => {
-    const cut = fixture.faults?.cutLink
-    if (cut === undefined) return
+  await faulty(t, options, 'cutLink', 'what can no longer be repaired is said', async ({ t, near, far, channel }, cut) => {
     const retention = { size: 3, ttl: KEEP.ttl }
     const followed = await follow(near, channel)
     await publish(far, channel, 1, retention)
@@ -91,6 +82,20 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
     if (reset === undefined) return
     const { entries } = await read(near, channel, { since: formatPosition(reset.position) })
     t.same(seen(followed.events).slice(1), numbers(entries), 'the log goes on from there')
+  })
+}
+
+async function faulty<F extends keyof Faults> (
+  t: Test, options: ContractOptions, fault: F, title: string, run: (scenario: Scenario, hook: Faults[F]) => Promise<void>
+): Promise<void> {
+  if (options.faults?.includes(fault) !== true) {
+    await t.test(title, { skip: `no ${fault} here` }, async () => {})
+    return
+  }
+  await scenario(t, options, title, async scenario => {
+    const hook = scenario.fixture.faults?.[fault]
+    if (hook === undefined) throw new Error(`the fixture has no ${fault}`)
+    await run(scenario, hook)
   })
 }
 

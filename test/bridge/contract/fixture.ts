@@ -14,26 +14,28 @@ export interface ClusterFixture {
   close (): Promise<void>
   /** Moves the time of nodes and store. Without it, tests use short times and ask until they have passed. */
   readonly advance?: (ms: number) => void
-  readonly faults?: Faults
+  readonly faults?: Partial<Faults>
 }
 
-/** What the store and its links can be made to suffer. Each is tested where the fixture has it. */
+/** What the store and its links can be made to suffer. */
 export interface Faults {
   /** The log's entries are gone, its head is not. */
-  readonly loseEntries?: (channel: ChannelName) => Promise<void>
+  readonly loseEntries: (channel: ChannelName) => Promise<void>
   /** The log's head is gone, its entries are not. */
-  readonly loseHead?: (channel: ChannelName) => Promise<void>
+  readonly loseHead: (channel: ChannelName) => Promise<void>
   /** Everything is gone. */
-  readonly loseAll?: () => Promise<void>
+  readonly loseAll: () => Promise<void>
   /** Remembers the store as it is; what it resolves with brings that state back, as a failover to a late replica does. */
-  readonly snapshot?: () => Promise<() => Promise<void>>
+  readonly snapshot: () => Promise<() => Promise<void>>
   /** The node stops receiving fan-out, without noticing by itself; what it resolves with lets it receive again. */
-  readonly cutLink?: (node: Bridge) => Promise<() => Promise<void>>
+  readonly cutLink: (node: Bridge) => Promise<() => Promise<void>>
 }
 
 export interface ContractOptions {
   /** How many nodes can share the store: 1, or 2 for any number. */
   readonly nodes: 1 | 2
+  /** Those that its fixtures have. */
+  readonly faults?: ReadonlyArray<keyof Faults>
   create (): Promise<ClusterFixture>
 }
 

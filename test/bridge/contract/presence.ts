@@ -44,14 +44,15 @@ export async function presenceContract (t: Test, options: ContractOptions): Prom
   })
 
   await scenario(t, options, 'a member lingers: back in time is neither leave nor join', async ({ t, near, far, channel, ttl, fixture }) => {
+    const linger = 10 * ttl
     const followed = await follow(near, channel, { presence: true })
     await far.presenceAttach(channel, 'alice', 'c1')
     await far.presenceUpdate(channel, 'alice', { status: 'busy', meta: { mood: 1 } })
-    await far.presenceDetach(channel, 'alice', 'c1', ttl)
+    await far.presenceDetach(channel, 'alice', 'c1', linger)
     t.match(await far.presenceRead(channel), { members: [{ userId: 'alice', status: 'busy', meta: { mood: 1 }, devices: 0 }] })
-    fixture.advance?.(ttl - 1)
+    fixture.advance?.(linger - 1)
     await near.presenceAttach(channel, 'alice', 'c2')
-    fixture.advance?.(10 * ttl)
+    fixture.advance?.(10 * linger)
     await near.presenceUpdate(channel, 'alice', { status: 'away' })
     await changes(followed, 5)
     t.match(followed.events, [
