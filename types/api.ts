@@ -77,10 +77,9 @@ type RoomsApi<Rooms> = { -readonly [Pattern in keyof Rooms]: RoomApi<Rooms[Patte
 
 /** `defineRooms` left the events under a symbol; a plain object has nothing but its schemas. */
 type RoomApi<Policy> =
-  Policy extends { readonly [eventsOf]?: infer Events }
-    ? typeof eventsOf extends keyof Policy ? Contents<Events>
-      : Policy extends { readonly events: infer Schemas } ? Contents<Schemas> : AnyEvents
-    : AnyEvents
+  typeof eventsOf extends keyof Policy
+    ? Policy extends { readonly [eventsOf]?: infer Events } ? Contents<Events> : never
+    : Policy extends { readonly events: infer Schemas } ? Contents<Schemas> : AnyEvents
 
 type Contents<Events> = unknown extends Events ? AnyEvents : { -readonly [Event in keyof Events]: Infer<Events[Event]> }
 

@@ -10,17 +10,25 @@ export type Jsonify<Value> =
           : Value extends undefined | symbol | ((...args: never[]) => unknown) ? undefined
             : Value extends readonly unknown[] ? { -readonly [Index in keyof Value]: JsonElement<Value[Index]> }
               : Value extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> ? Record<string, never>
-                : Value extends object
-                  ? { [Key in keyof Value as JsonKey<Key, Value[Key]>]: JsonProperty<Value[Key]> }
-                  : never
+                : Value extends object ? JsonObject<Value> : never
 
-/** In an array, what JSON does not know becomes null. */
-type JsonElement<Value> = unknown extends Value ? Value : undefined extends Jsonify<Value> ? Exclude<Jsonify<Value>, undefined> | null : Jsonify<Value>
+/** What JSON has no word for. */
+type Unspeakable = undefined | symbol | ((...args: never[]) => unknown)
 
-/** A property that JSON leaves out has no key; one that may be left out stays optional through its modifier. */
-type JsonKey<Key, Value> =
-  Key extends symbol ? never
-    : unknown extends Value ? Key
-      : [Exclude<Value, undefined | symbol | ((...args: never[]) => unknown)>] extends [never] ? never : Key
+/** In an array it becomes null. */
+type JsonElement<Value> =
+  unknown extends Value ? Value : Jsonify<Exclude<Value, Unspeakable>> | ([Extract<Value, Unspeakable>] extends [never] ? never : null)
 
-type JsonProperty<Value> = Jsonify<Value>
+/** In an object it is left out. */
+type JsonObject<Value> = Flat<
+  { [Key in keyof Value as Presence<Key, Value[Key]> extends 'always' ? Key : never]: Jsonify<Value[Key]> } &
+  { [Key in keyof Value as Presence<Key, Value[Key]> extends 'maybe' ? Key : never]?: Jsonify<Exclude<Value[Key], Unspeakable>> }
+>
+
+type Presence<Key, Value> =
+  Key extends symbol ? 'never'
+    : unknown extends Value ? 'always'
+      : [Exclude<Value, Unspeakable>] extends [never] ? 'never'
+          : [Extract<Value, Unspeakable>] extends [never] ? 'always' : 'maybe'
+
+type Flat<Type> = { [Key in keyof Type]: Type[Key] } & {}
