@@ -37,6 +37,8 @@ export interface HttpApp {
 export interface HttpAppSetup {
   server?: FastifyServerOptions
   deps?: Partial<HttpDeps>
+  /** What stands for the drain of the core. */
+  stop? (): Promise<void>
   /** Before the plugin: what the application registered itself. */
   before? (app: FastifyInstance): void | Promise<void>
   /** After it: the application's own routes. */
@@ -93,6 +95,7 @@ async function mount (app: FastifyInstance, options: RealtimeOptions, setup: Htt
       return state.renew
     },
     async stats () {
+      up()
       return {
         activeConnections: accepted.length,
         rooms: state.roomNames.length,
@@ -115,7 +118,10 @@ async function mount (app: FastifyInstance, options: RealtimeOptions, setup: Htt
     const resolved = resolveOptions(options.auth === undefined ? { ...options, auth: { secret: SECRET } } : options)
     claimServer(fastify)
     const guard = new UpgradeGuard(fastify.server, deps.clock)
-    fastify.addHook('preClose', async () => guard.close(resolved.drain.deadline))
+    fastify.addHook('preClose', async () => {
+      guard.close(resolved.drain.deadline)
+      await setup.stop?.()
+    })
     fastify.addHook('onClose', async () => guard.stop())
     fastify.addHook('onResponse', async request => guard.answered(request.raw))
     const dependencies = await registerDependencies(fastify, resolved, guard)
