@@ -11,6 +11,8 @@ await t.test('a connection keeps neither its request nor its reply', async t => 
   const requests: WeakRef<FastifyRequest | FastifyRequest['raw'] | FastifyReply | FastifyReply['raw']>[] = []
   const closed: string[] = []
   const app = await httpApp(t, {
+    // Without @fastify/jwt, whose task queue keeps its last one or two tasks, however many there are.
+    auth: { authenticate: () => ({ user: { id: 'ada' } }) },
     route: {
       onRequest: async (request, reply) => {
         requests.push(new WeakRef(request), new WeakRef(request.raw), new WeakRef(reply), new WeakRef(reply.raw))
@@ -20,17 +22,14 @@ await t.test('a connection keeps neither its request nor its reply', async t => 
   }, {
     deps: { accept ({ ws }) { ws.on('message', data => ws.send(data)) } }
   })
-  const { ws } = await dial(t, app, { token: app.token() })
+  const { ws } = await dial(t, app)
   t.same(closed, ['response'], 'who waits for its end is told')
-  const first = requests.splice(0)
-  t.equal(first.length, 4)
-  // @fastify/jwt's task queue keeps its last task, whatever comes of it.
-  t.equal((await dial(t, app, { token: 'another' })).status, 401)
+  t.equal(requests.length, 4)
   if (typeof gc !== 'function') throw new Error('no gc')
-  for (let i = 0; i < 20 && first.some(ref => ref.deref() !== undefined); i++) {
+  for (let i = 0; i < 20 && requests.some(ref => ref.deref() !== undefined); i++) {
     await new Promise(resolve => setImmediate(resolve))
     gc()
   }
-  t.same(first.map(ref => ref.deref() === undefined), [true, true, true, true])
+  t.same(requests.map(ref => ref.deref() === undefined), [true, true, true, true])
   t.equal(ws.readyState, ws.OPEN)
 })
