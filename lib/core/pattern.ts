@@ -1,3 +1,5 @@
+import { isRoomId, MAX_ID_BYTES, NAME_RULE } from '../protocol/names.js'
+
 /**
  * Room patterns: segments parted by `:`, each a literal, `{name}` (one segment) or, last only, `{name*}` (the remainder,
  * `:` included).
@@ -103,7 +105,7 @@ function readParams (segments: readonly Segment[], parts: readonly string[]): Re
 function parse (pattern: string): Segment[] {
   const names = new Set<string>()
   const parts = pattern.split(':')
-  return parts.map((part, index) => {
+  const segments = parts.map((part, index): Segment => {
     if (part === '') throw new PatternError(`room pattern "${pattern}" has an empty segment`)
     const placeholder = PLACEHOLDER.exec(part)
     if (placeholder === null) {
@@ -119,6 +121,15 @@ function parse (pattern: string): Segment[] {
     if (index !== parts.length - 1) throw new PatternError(`room pattern "${pattern}": {${name}*} may only come last`)
     return { kind: 'rest', name }
   })
+  // The shortest room it stands for: a pattern that no room id can match is a mistake.
+  const shortest = segments.map((segment) => segment.kind === 'literal' ? segment.text : 'x').join(':')
+  if (!isRoomId(shortest)) throw new PatternError(`room pattern "${quoted(pattern)}" matches no room id: those are 1 to ${MAX_ID_BYTES} bytes ${NAME_RULE}`)
+  return segments
+}
+
+/** Fit for a log line, whatever is in it. */
+function quoted (pattern: string): string {
+  return JSON.stringify(pattern.slice(0, MAX_ID_BYTES)).slice(1, -1)
 }
 
 function refuseAmbiguity (a: string, as: readonly Segment[], b: string, bs: readonly Segment[]): void {

@@ -1,0 +1,118 @@
+import type { Bridge, ChannelEvent, ChannelListener, ChannelName } from '../../lib/bridge/bridge.js'
+
+/** The calls that can be held up. */
+export type HeldMethod =
+  | 'subscribe' | 'publish' | 'lookup' | 'read' | 'remove' | 'presenceAttach' | 'presenceDetach' | 'userConnect'
+
+/** Where calls of one method wait. */
+export interface Gate {
+  /** Resolves when at least one call waits. */
+  arrived (): Promise<void>
+  /** Calls that wait now. */
+  readonly waiting: number
+  /** Lets the one that waits longest go on. */
+  release (): void
+  /** Makes the one that waits longest reject. */
+  fail (err: Error): void
+  /** Lets everybody go on, now and from now on. */
+  open (): void
+}
+
+export interface SlowBridge extends Bridge {
+  /**
+   * From now on calls of the method wait: before they do anything, or (`after`) with the result in hand, which is then as old as
+   * the test makes it.
+   */
+  hold (method: HeldMethod, when?: 'before' | 'after'): Gate
+  /** Says to this node's listener what the bridge would say. */
+  inject (channel: ChannelName, event: ChannelEvent): void
+  /** Channels that are subscribed now. */
+  readonly subscribed: ReadonlySet<ChannelName>
+}
+
+interface Waiting {
+  readonly go: () => void
+  readonly stop: (err: Error) => void
+}
+
+/** A bridge whose calls a test releases by hand, to force an order of events that is rare otherwise. */
+export function slowBridge (bridge: Bridge): SlowBridge {
+  const gates = new Map<HeldMethod, { readonly when: 'before' | 'after', readonly pass: () => Promise<void> }>()
+  const listeners = new Map<ChannelName, ChannelListener>()
+  const subscribed = new Set<ChannelName>()
+
+  async function through<Result> (method: HeldMethod, call: () => Promise<Result>): Promise<Result> {
+    const gate = gates.get(method)
+    if (gate === undefined) return await call()
+    if (gate.when === 'before') await gate.pass()
+    const result = await call()
+    if (gate.when === 'after') await gate.pass()
+    return result
+  }
+
+  function hold (method: HeldMethod, when: 'before' | 'after' = 'before'): Gate {
+    const waiting: Waiting[] = []
+    let arrivals: Array<() => void> = []
+    gates.set(method, {
+      when,
+      pass: () => new Promise<void>((resolve, reject) => {
+        waiting.push({ go: resolve, stop: reject })
+        for (const arrival of arrivals.splice(0)) arrival()
+      })
+    })
+    return {
+      get waiting () { return waiting.length },
+      arrived: () => waiting.length > 0 ? Promise.resolve() : new Promise((resolve) => { arrivals.push(resolve) }),
+      release: () => waiting.shift()?.go(),
+      fail: (err) => waiting.shift()?.stop(err),
+      open () {
+        gates.delete(method)
+        arrivals = []
+        for (const { go } of waiting.splice(0)) go()
+      }
+    }
+  }
+
+  return {
+    nodeId: bridge.nodeId,
+    subscribed,
+    hold,
+    inject (channel, event) {
+      const listener = listeners.get(channel)
+      if (listener === undefined) throw new Error(`${channel} is not subscribed`)
+      listener(event)
+    },
+    start: (handlers) => bridge.start(handlers),
+    close: () => bridge.close(),
+    status: () => bridge.status(),
+    subscribe: (channel, options, listener) => through('subscribe', async () => {
+      const subscription = await bridge.subscribe(channel, options, listener)
+      listeners.set(channel, listener)
+      subscribed.add(channel)
+      return {
+        ...subscription,
+        async unsubscribe () {
+          listeners.delete(channel)
+          subscribed.delete(channel)
+          await subscription.unsubscribe()
+        }
+      }
+    }),
+    publish: (publication) => through('publish', () => bridge.publish(publication)),
+    lookup: (channel, key) => through('lookup', () => bridge.lookup(channel, key)),
+    read: (channel, query) => through('read', () => bridge.read(channel, query)),
+    remove: (channel, removal) => through('remove', () => bridge.remove(channel, removal)),
+    typing: (channel, userId, typing) => bridge.typing(channel, userId, typing),
+    presenceAttach: (channel, userId, connectionId) => through('presenceAttach', () => bridge.presenceAttach(channel, userId, connectionId)),
+    presenceDetach: (channel, userId, connectionId, linger) =>
+      through('presenceDetach', () => bridge.presenceDetach(channel, userId, connectionId, linger)),
+    presenceUpdate: (channel, userId, update) => bridge.presenceUpdate(channel, userId, update),
+    presenceRead: (channel) => bridge.presenceRead(channel),
+    broadcast: (payload) => bridge.broadcast(payload),
+    request: (command, timeout) => bridge.request(command, timeout),
+    userConnect: (userId, connectionId, limit) => through('userConnect', () => bridge.userConnect(userId, connectionId, limit)),
+    userDisconnect: (userId, connectionId) => bridge.userDisconnect(userId, connectionId),
+    putTicket: (id, value, ttl) => bridge.putTicket(id, value, ttl),
+    takeTicket: (id) => bridge.takeTicket(id)
+  }
+}
