@@ -1,0 +1,52 @@
+import t from 'tap'
+import type { RoomContext, RoomMap } from '../lib/index.js'
+import type { TestApp } from './helpers/app.js'
+import { createApp } from './helpers/app.js'
+
+const rooms: RoomMap = {
+  'chat:{id}': { join: ({ user }: RoomContext) => user.role !== 'guest', publish: 'members' },
+  'open:{id}': { join: () => true, publish: 'members' }
+}
+
+function renew ({ url }: TestApp, connectionId: string, token: string): Promise<Response> {
+  return fetch(`${url}/realtime/renew`, {
+    method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, body: JSON.stringify({ connectionId })
+  })
+}
+
+await t.test('a live connection goes on with the new credential', async t => {
+  const app = await createApp(t, { rooms })
+  const client = await app.connect('ada')
+  const connectionId: string = client.frames[0]?.connectionId
+  t.match(await client.request({ type: 'join', roomId: 'chat:1' }), { type: 'ack' })
+  const exp = Math.floor(Date.now() / 1000) + 7200
+  const response = await renew(app, connectionId, app.token('ada', { exp }))
+  t.equal(response.status, 200)
+  t.same(await response.json(), { expiresAt: exp * 1000 })
+  t.match(await client.request({ type: 'message', roomId: 'chat:1', content: 'still here' }), { type: 'ack' })
+})
+
+await t.test('rooms that it does not allow are left', async t => {
+  const app = await createApp(t, { rooms })
+  const client = await app.connect('ada')
+  const connectionId: string = client.frames[0]?.connectionId
+  await client.request({ type: 'join', roomId: 'chat:1' })
+  await client.request({ type: 'join', roomId: 'open:1' })
+  t.equal((await renew(app, connectionId, app.token('ada', { role: 'guest' }))).status, 200)
+  t.match(await client.next('left'), { roomId: 'chat:1', reason: 'revoked' })
+  t.match(await client.request({ type: 'message', roomId: 'chat:1', content: 'x' }), { type: 'error', code: 'not_member' })
+  t.match(await client.request({ type: 'message', roomId: 'open:1', content: 'x' }), { type: 'ack' })
+  t.match(await client.request({ type: 'join', roomId: 'chat:2' }), { type: 'error', code: 'forbidden' })
+})
+
+await t.test('not for another user, not for nobody, not without a valid credential', async t => {
+  const app = await createApp(t)
+  const client = await app.connect('ada')
+  const connectionId: string = client.frames[0]?.connectionId
+  t.equal((await renew(app, connectionId, app.token('eve'))).status, 403)
+  t.equal((await renew(app, 'nobody', app.token('ada'))).status, 404)
+  t.equal((await renew(app, connectionId, app.token('ada', { exp: 1 }))).status, 401)
+  client.ws.terminate()
+  await client.closed
+  while ((await renew(app, connectionId, app.token('ada'))).status !== 404) await new Promise(resolve => setImmediate(resolve))
+})
