@@ -128,9 +128,11 @@ export class RealtimeFacade {
     const { after, limit } = checkOptions(options, ['after', 'limit'])
     const match = this.#match(roomId)
     const from = after === undefined ? undefined : checkUserId(after, 'options.after')
+    if (match.value.presence === null) throw new errors.RT_ERR_BAD_ARGUMENT('roomId names a room without presence')
     const size = checkLimit(limit, PRESENCE_PAGE, PRESENCE_PAGE)
-    const local = node.rooms.local(match.roomId)?.view.mirror
-    if (local !== null && local !== undefined) return local.page(from, answerBudget(), size)
+    const local = node.rooms.local(match.roomId)
+    // A channel that nobody follows may still be on its way to its first snapshot.
+    if (local !== undefined && local.size > 0 && local.view.mirror !== null) return local.view.mirror.page(from, answerBudget(), size)
     const mirror = new PresenceMirror()
     mirror.replace(await available(bridge.presenceRead(roomChannel(match.roomId))))
     return mirror.page(from, answerBudget(), size)

@@ -28,17 +28,27 @@ export class PresenceMirror {
     return this.#members.has(userId)
   }
 
+  /** Is the user one of the first `places` who came? Those who are in the mirror of every node are in the same order there. */
+  isAmong (userId: string, places: number): boolean {
+    if (this.#members.size <= places) return this.has(userId)
+    let before = 0
+    for (const id of this.#members.keys()) {
+      if (before++ === places) return false
+      if (id === userId) return true
+    }
+    return false
+  }
+
   /** What to announce, if anything; an event at or below the version held here is old news. */
   apply (event: PresenceEvent): Announcement | null {
     if (event.version <= this.#version) return null
     this.#version = event.version
     const { change, member } = event
-    if (change === 'left') {
-      if (!this.#remove(member.userId)) return null
-    } else {
-      this.#put(member)
-    }
-    return change === 'devices' ? null : { change, member }
+    if (change === 'left') return this.#remove(member.userId) ? { change, member } : null
+    const known = this.#members.get(member.userId)
+    this.#put(member)
+    // Nobody is told of devices, but after a loss the event may be the first to show more than that.
+    return change === 'devices' ? difference(known, member) : { change, member }
   }
 
   /** Takes over a whole state; returns the differences. */
@@ -49,9 +59,8 @@ export class PresenceMirror {
     const present = new Set<string>()
     for (const member of snapshot.members) {
       present.add(member.userId)
-      const known = this.#members.get(member.userId)
-      if (known === undefined) differences.push({ change: 'joined', member })
-      else if (!sameState(known, member)) differences.push({ change: 'updated', member })
+      const told = difference(this.#members.get(member.userId), member)
+      if (told !== null) differences.push(told)
       this.#put(member)
     }
     for (const member of [...this.#members.values()]) {
@@ -106,6 +115,9 @@ function atMostBytes ({ userId, status, meta }: Member): number {
   return 80 + 3 * (userId.length + status.length) + (meta === undefined ? 0 : 3 * JSON.stringify(meta).length)
 }
 
-function sameState (a: Member, b: Member): boolean {
-  return a.status === b.status && JSON.stringify(a.meta) === JSON.stringify(b.meta)
+/** What is to be told when `member` takes the place of what was known. */
+function difference (known: Member | undefined, member: Member): Announcement | null {
+  if (known === undefined) return { change: 'joined', member }
+  const same = known.status === member.status && JSON.stringify(known.meta) === JSON.stringify(member.meta)
+  return same ? null : { change: 'updated', member }
 }
