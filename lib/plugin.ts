@@ -57,7 +57,7 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     if (facade === undefined) facades.set(instance, facade = new RealtimeFacade(parts, instance))
     return facade
   }
-  fastify.decorate('realtime', { getter (this: FastifyInstance): Realtime { return facadeOf(this) } })
+  fastify.decorate('realtime', { getter (this: FastifyInstance): Realtime { return facadeOf(this) as Realtime } })
   facadeOf(fastify).room(options.rooms)
 
   const dependencies = await registerDependencies(fastify, options, guard)
