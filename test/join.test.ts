@@ -3,7 +3,7 @@ import { createApp } from './helpers/app.js'
 
 const rooms = { 'chat:{id}': { join: () => true, publish: 'members' as const } }
 
-t.test('a member gets what is published in the room', async (t) => {
+await t.test('a member gets what is published in the room', async (t) => {
   const { app, connect } = await createApp(t, { rooms })
   const ann = await connect('ann')
   const joined = await ann.request({ type: 'join', roomId: 'chat:1' })
@@ -14,7 +14,7 @@ t.test('a member gets what is published in the room', async (t) => {
   t.match(await ann.next('message'), { roomId: 'chat:1', event: 'order', userId: null, content: { n: 1 } })
 })
 
-t.test('a forbidden room and one that does not exist get the same answer', async (t) => {
+await t.test('a forbidden room and one that does not exist get the same answer', async (t) => {
   const { connect } = await createApp(t, { rooms: { 'chat:{id}': { join: () => false } } })
   const ann = await connect('ann')
   const forbidden = await ann.request({ type: 'join', roomId: 'chat:1' })

@@ -88,11 +88,13 @@ export class Dispatcher {
     else connection.ack(frame, (id) => joinAck(id, result))
   }
 
-  #leave (connection: Connection, frame: LeaveFrame): void {
+  #leave (connection: Connection, frame: LeaveFrame): void | Promise<void> {
     const membership = this.#membership(connection, frame)
     if (membership === null) return
-    this.#options.rooms.leave(membership, 'left', 0)
+    const left = this.#options.rooms.leave(membership, 'left', 0)
     connection.ack(frame, (id) => plainAck(id, frame.roomId))
+    // The hooks of a join that follows must not overtake those of this leave.
+    return left
   }
 
   #typing (connection: Connection, frame: TypingFrame): void {
@@ -117,6 +119,10 @@ export class Dispatcher {
     }
     // Presence frames on their way to this member are older than the page.
     channel.flushTo(membership)
+    if (!membership.active) {
+      connection.fail(frame, { code: 'not_member' })
+      return
+    }
     connection.ack(frame, (id) => presenceAck(id, frame.roomId, mirror.page(frame.after, answerBudget())))
   }
 
@@ -154,7 +160,7 @@ export class Dispatcher {
     const query = before !== undefined ? { before, ...bounds } : after !== undefined ? { after, ...bounds } : { last: limit, ...bounds }
     try {
       const { entries, gap, more } = await this.#options.bridge.read(channel.name, query)
-      if (!membership.active) {
+      if (!membership.current) {
         connection.fail(frame, { code: 'not_member' })
         return
       }
@@ -172,7 +178,7 @@ export class Dispatcher {
 
   /** Only members get anything of a room; whether it exists is nobody else's business. */
   #membership (connection: Connection, frame: { readonly id?: number, readonly roomId: string }): Membership | null {
-    const membership = connection.memberships.get(frame.roomId)
+    const membership = this.#options.rooms.membership(connection, frame.roomId)
     if (membership !== undefined) return membership
     connection.fail(frame, { code: 'not_member' })
     return null

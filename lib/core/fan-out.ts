@@ -80,8 +80,8 @@ export class FanOut<Receiver, Item> implements Sliced {
 
   /** Hands a receiver at once what is on its way to it; `deliver` knows what it had before. */
   flushTo (receiver: Receiver): void {
-    if (this.#batch.length > 0) this.#deliver(receiver, this.#batch)
-    if (this.#queue.length > 0) this.#deliver(receiver, [...this.#queue])
+    // In one go: a receiver that is removed by the first of them must not get the rest.
+    if (this.#batch.length + this.#queue.length > 0) this.#deliver(receiver, [...this.#batch, ...this.#queue])
   }
 
   slice (budget: number): number {

@@ -2,6 +2,7 @@ import { BridgeError } from '../bridge/bridge.js'
 import type { Bridge } from '../bridge/bridge.js'
 import type { ErrorBody, JoinAnswer, ResumedRoom } from '../protocol/encode.js'
 import type { ResumeRoom } from '../protocol/frames.js'
+import type { RealtimeUser } from '../../types/user.js'
 import { readBacklog, settle } from './catch-up.js'
 import type { AnswerBudget, Backlog } from './catch-up.js'
 import type { Channel } from './channel.js'
@@ -12,7 +13,7 @@ import type { Rooms } from './rooms.js'
 import type { Timers } from './timers.js'
 
 /** How long policies and hooks of one join may take, in ms; after that it is answered `unavailable`. */
-const PATIENCE = 10_000
+export const PATIENCE = 10_000
 
 export interface JoinerOptions {
   readonly bridge: Bridge
@@ -44,10 +45,12 @@ export class Joiner {
   /** Never rejects: what goes wrong is what `complete` answers. */
   async prepare (connection: Connection, request: ResumeRoom): Promise<PreparedJoin> {
     const { clock, rooms, maxRooms } = this.#options
+    // Its turn came after the connection's end: no policy need be bothered.
+    if (connection.ended) return refused(request, { code: 'unavailable' })
     const wait = connection.joins.take(clock.now())
     if (wait > 0) return refused(request, { code: 'rate_limited', retryAfter: Math.ceil(wait) })
 
-    const present = connection.memberships.get(request.roomId)
+    const present = rooms.membership(connection, request.roomId)
     if (present !== undefined) return await this.#rejoin(connection, present, request)
 
     const match = rooms.match(request.roomId)
@@ -57,7 +60,6 @@ export class Joiner {
     }
 
     const attempt = new Attempt(connection, match, request, this.#options)
-    connection.joining++
     const expired = this.#options.timers.after(PATIENCE, () => attempt.giveUp())
     try {
       await Promise.race([attempt.run(), attempt.gaveUp])
@@ -67,7 +69,6 @@ export class Joiner {
       return refused(request, connection.describe(err))
     } finally {
       this.#options.timers.cancel(expired)
-      connection.joining--
     }
   }
 
@@ -102,11 +103,13 @@ export class Joiner {
     const { channel, room } = membership
     if (!membership.active) return
     channel.flushTo(membership)
+    if (!membership.active) return
     membership.live = true
     membership.send(room.reset('expired', channel.head))
   }
 }
 
+/** A first join. It counts toward the connection's rooms from its beginning until `complete` or `abandon`. */
 class Attempt implements PreparedJoin {
   readonly gaveUp: Promise<never>
   giveUp: () => void = () => {}
@@ -118,6 +121,8 @@ class Attempt implements PreparedJoin {
   #channel: Channel<Room> | null = null
   #membership: Membership | null = null
   #backlog: Backlog | null = null
+  /** For whom the policy was asked. */
+  #user: RealtimeUser | null = null
   #announced = false
   #over = false
 
@@ -126,6 +131,7 @@ class Attempt implements PreparedJoin {
     this.#match = match
     this.#request = request
     this.#options = options
+    connection.joining++
     this.gaveUp = new Promise((resolve, reject) => {
       this.giveUp = () => reject(new BridgeError('unavailable', 'the join took too long'))
     })
@@ -136,6 +142,7 @@ class Attempt implements PreparedJoin {
   async run (): Promise<void> {
     const { rooms, clock, bridge } = this.#options
     const allowedAt = clock.now()
+    this.#user = this.#connection.user
     if (!await rooms.allows(this.#connection, this.#match)) {
       this.#error = { code: 'forbidden' }
       return
@@ -179,11 +186,15 @@ class Attempt implements PreparedJoin {
       this.abandon()
       return { roomId, error: { code: 'forbidden' } }
     }
+    if (this.#connection.user !== this.#user) {
+      this.abandon()
+      return { roomId, error: { code: 'unavailable', message: 'the credential was renewed meanwhile' } }
+    }
     if (!this.#options.rooms.hasPlace(membership)) {
       this.abandon()
       return { roomId, error: { code: 'limit_reached', message: 'the room is full' } }
     }
-    this.#over = true
+    this.#end()
     this.#options.rooms.enter(membership)
     const joined = answer(membership, this.#request, this.#backlog, budget)
     channel.endRead()
@@ -192,7 +203,7 @@ class Attempt implements PreparedJoin {
 
   abandon (): void {
     if (this.#over) return
-    this.#over = true
+    this.#end()
     const { rooms } = this.#options
     if (this.#membership !== null) rooms.detachPresence(this.#membership, 0)
     if (this.#channel !== null) {
@@ -200,6 +211,11 @@ class Attempt implements PreparedJoin {
       rooms.release(this.#channel)
     }
     if (this.#announced) void rooms.announceLeave(this.#connection, this.#match, 'closed')
+  }
+
+  #end (): void {
+    this.#over = true
+    this.#connection.joining--
   }
 
   #done (): boolean {
@@ -226,6 +242,7 @@ function answer (membership: Membership, request: ResumeRoom, backlog: Backlog |
   }
 }
 
-function refused ({ roomId }: ResumeRoom, error: ErrorBody): PreparedJoin {
+/** A join that came to nothing. */
+export function refused ({ roomId }: ResumeRoom, error: ErrorBody): PreparedJoin {
   return { complete: () => ({ roomId, error }), abandon: () => {} }
 }

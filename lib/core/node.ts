@@ -109,7 +109,7 @@ export class RealtimeNode implements ConnectionOwner {
       rooms: this.rooms,
       joiner,
       publisher: this.publisher,
-      resumer: new Resumer({ joiner, inboxes: this.#inboxes }),
+      resumer: new Resumer({ joiner, timers, inboxes: this.#inboxes }),
       inboxes: this.#inboxes,
       receipts: this.receipts,
       calls: this.calls
@@ -255,7 +255,7 @@ export class RealtimeNode implements ConnectionOwner {
     // A client that says goodbye is gone; any other end may be followed by a return within the grace window.
     const farewell = code === 1000 && reason !== 'goaway'
     for (const membership of [...connection.memberships.values()]) {
-      this.rooms.leave(membership, 'disconnected', farewell ? 0 : membership.room.policy.presence?.grace ?? 0)
+      void this.rooms.leave(membership, 'disconnected', farewell ? 0 : membership.room.policy.presence?.grace ?? 0)
     }
     this.connections.remove(connection)
     this.receipts.lost(connection.userId, connection.id)

@@ -57,7 +57,7 @@ export class Publisher {
    * the bridge has it.
    */
   fromMember (connection: Connection, frame: MessageFrame): void | Promise<void> {
-    const membership = connection.memberships.get(frame.roomId)
+    const membership = this.#options.rooms.membership(connection, frame.roomId)
     if (membership === undefined) {
       connection.fail(frame, { code: 'not_member' })
       return
@@ -150,7 +150,7 @@ export class Publisher {
     }
     for (const { server, fn } of this.#options.hooks.onMessage) await fn(roomContext(connection, match, server), message)
     await policy.onMessage?.(roomContext(connection, match), message)
-    if (!membership.active) {
+    if (!membership.current) {
       connection.fail(frame, { code: 'not_member' })
       return NOT_ISSUED
     }

@@ -1,14 +1,17 @@
 import { resumeAck } from '../protocol/encode.js'
 import type { InboxAnswer } from '../protocol/encode.js'
-import type { ResumeFrame } from '../protocol/frames.js'
+import type { ResumeFrame, ResumeRoom } from '../protocol/frames.js'
 import { answerBudget } from './catch-up.js'
 import type { AnswerBudget } from './catch-up.js'
 import type { Connection } from './connection.js'
 import type { Inboxes } from './inbox.js'
+import { PATIENCE, refused } from './join.js'
 import type { Joiner, PreparedJoin } from './join.js'
+import type { Timers } from './timers.js'
 
 export interface ResumerOptions {
   readonly joiner: Joiner
+  readonly timers: Timers
   readonly inboxes: Inboxes
 }
 
@@ -32,21 +35,14 @@ export class Resumer {
   }
 
   async #resume (connection: Connection, frame: ResumeFrame): Promise<void> {
-    const { joiner, inboxes } = this.#options
+    const { inboxes } = this.#options
     let answered = (): void => {}
     const answer = new Promise<void>((resolve) => { answered = resolve })
     try {
       const { inbox } = connection
-      // Each room's lane is held until the answer is queued: frames about the room that follow must find it joined.
-      const preparing = frame.rooms.map((room) => new Promise<PreparedJoin>((resolve) => {
-        connection.lanes.run(room.roomId, async () => {
-          resolve(await joiner.prepare(connection, room))
-          await answer
-        })
-      }))
       const [preparedInbox, joins] = await Promise.all([
         inbox === null ? NO_INBOX : inboxes.prepare(inbox, frame.inbox),
-        Promise.all(preparing)
+        Promise.all(frame.rooms.map((room) => this.#prepare(connection, room, answer)))
       ])
       if (connection.ended) {
         for (const join of joins) join.abandon()
@@ -58,6 +54,27 @@ export class Resumer {
     } finally {
       answered()
     }
+  }
+
+  /**
+   * The room's lane is held until the answer is queued: frames about the room that follow must find it joined. A lane that is
+   * busy all the time (a message whose hook hangs) costs this room its place in the answer, not the others theirs.
+   */
+  #prepare (connection: Connection, room: ResumeRoom, answer: Promise<void>): Promise<PreparedJoin> {
+    const { joiner, timers } = this.#options
+    return new Promise((resolve) => {
+      let late = false
+      const waited = timers.after(PATIENCE, () => {
+        late = true
+        resolve(refused(room, { code: 'unavailable' }))
+      })
+      connection.lanes.run(room.roomId, async () => {
+        if (late) return
+        timers.cancel(waited)
+        resolve(await joiner.prepare(connection, room))
+        await answer
+      })
+    })
   }
 }
 

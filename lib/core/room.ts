@@ -105,6 +105,11 @@ export class Membership implements Follower {
     return this.connection.userId
   }
 
+  /** Still a member, and no removal has arrived that is merely on its way to this one. */
+  get current (): boolean {
+    return this.active && !this.channel.removedSince(this.userId, this.allowedAt)
+  }
+
   send (frame: Frame): void {
     this.connection.send(frame)
   }

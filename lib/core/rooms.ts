@@ -62,6 +62,14 @@ export class Rooms implements MembershipOwner {
     return this.#options.hub.get(roomChannel(roomId))
   }
 
+  /** The connection's membership; a removal that is on its way to it comes first. */
+  membership (connection: Connection, roomId: string): Membership | undefined {
+    const membership = connection.memberships.get(roomId)
+    if (membership === undefined || membership.current) return membership
+    membership.channel.flushTo(membership)
+    return membership.active ? membership : undefined
+  }
+
   create (connection: Connection, channel: Channel<Room>, allowedAt: number): Membership {
     return new Membership(connection, channel, allowedAt, this)
   }
@@ -83,11 +91,15 @@ export class Rooms implements MembershipOwner {
       .catch((err: unknown) => connection.log.warn({ err }, 'realtime presence could not be withdrawn'))
   }
 
-  /** Is there a place for this user? A user who is in with another device takes none. */
+  /**
+   * Is there a place for this user? A user who is in with another device takes none. Where there is presence, those who ask at
+   * once are present before it is decided who stays, so that every node decides alike.
+   */
   hasPlace (membership: Membership): boolean {
     const { room, userId } = membership
     const { members } = room.policy
-    if (room.mirror !== null) return room.mirror.has(userId) || room.mirror.count < members
+    const { mirror } = room
+    if (mirror !== null) return mirror.has(userId) ? mirror.isAmong(userId, members) : mirror.count < members
     return room.users < members || this.#siblings(membership).length > 0
   }
 
@@ -98,9 +110,12 @@ export class Rooms implements MembershipOwner {
     membership.connection.memberships.set(membership.room.id, membership)
   }
 
-  /** Ends a membership for this node; with `linger` the user stays present for that many ms. */
-  leave (membership: Membership, reason: LeaveReason, linger: number): void {
-    if (!membership.active) return
+  /**
+   * Ends a membership for this node; with `linger` the user stays present for that many ms. All of it is done at once; the
+   * promise is for whoever has to wait until the hooks are through.
+   */
+  leave (membership: Membership, reason: LeaveReason, linger: number): Promise<void> {
+    if (!membership.active) return Promise.resolve()
     membership.active = false
     const { connection, channel, room } = membership
     connection.memberships.delete(room.id)
@@ -109,27 +124,27 @@ export class Rooms implements MembershipOwner {
     this.typing.ended(membership)
     this.detachPresence(membership, linger)
     this.release(channel)
-    void this.announceLeave(connection, room.match, reason)
+    return this.announceLeave(connection, room.match, reason)
   }
 
   /** Tells the client, then ends it: nothing of the room follows `left`. */
   expel (membership: Membership, reason: LeftReason): void {
     if (!membership.active) return
     membership.connection.sendText(leftFrame(membership.room.id, reason))
-    this.leave(membership, reason, 0)
+    void this.leave(membership, reason, 0)
   }
 
   removed (membership: Membership): void {
     this.expel(membership, 'removed')
   }
 
+  /** Runs the app-wide and the room's own onLeave: each one, also when another throws. */
   async announceLeave (connection: Connection, match: RoomMatch, reason: LeaveReason): Promise<void> {
-    try {
-      for (const { server, fn } of this.#options.hooks.onLeave) await fn(roomContext(connection, match, server), reason)
-      await match.value.onLeave?.(roomContext(connection, match), reason)
-    } catch (err) {
-      connection.log.error({ err }, 'realtime onLeave failed')
+    for (const { server, fn } of this.#options.hooks.onLeave) {
+      await leaving(connection, () => fn(roomContext(connection, match, server), reason))
     }
+    const { onLeave } = match.value
+    if (onLeave !== null) await leaving(connection, () => onLeave(roomContext(connection, match), reason))
   }
 
   /** The server puts a connection into a room: no policy is asked, hooks run. */
@@ -184,6 +199,14 @@ export class Rooms implements MembershipOwner {
       if (sibling !== undefined) siblings.push(sibling)
     }
     return siblings
+  }
+}
+
+async function leaving (connection: Connection, run: () => unknown): Promise<void> {
+  try {
+    await run()
+  } catch (err) {
+    connection.log.error({ err }, 'realtime onLeave failed')
   }
 }
 
