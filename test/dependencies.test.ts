@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import websocket from '@fastify/websocket'
 import Fastify from 'fastify'
+import { validatorCompiler } from 'fastify-type-provider-zod'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { z } from 'zod'
 import { claimServer } from '../lib/http/dependencies.js'
 import { dial, httpApp, rawHandshake } from './helpers/http-app.js'
 import type { HttpApp } from './helpers/http-app.js'
@@ -99,6 +101,28 @@ await t.test('an empty offer of ours is answered without a name', async t => {
   t.notMatch(String(answer), 'Sec-WebSocket-Protocol')
 })
 
+await t.test('an application with a request.user of its own', async t => {
+  const app = await httpApp(t, {}, { before: app => { app.decorateRequest('user') } })
+  t.equal((await dial(t, app, { token: app.token() })).status, 101)
+})
+
+await t.test("a schema of the route is compiled by the application's compiler", async t => {
+  const app = await httpApp(t, { route: { schema: { querystring: z.object({ tenant: z.string() }) } } }, {
+    before: app => { app.setValidatorCompiler(validatorCompiler) }
+  })
+  t.equal((await dial(t, app, { token: app.token() })).status, 400)
+  t.equal((await dial(t, app, { token: app.token(), path: '/realtime?tenant=a' })).status, 101)
+})
+
+await t.test('error listeners of the application stay', async t => {
+  let heard = () => {}
+  const error = new Promise<void>(resolve => { heard = resolve })
+  const app = await httpApp(t, {}, { after: app => { app.websocketServer.on('connection', ws => ws.on('error', () => heard())) } })
+  const { ws } = await dial(t, app, { token: app.token() })
+  ws.send('x'.repeat(70_000))
+  await error
+})
+
 await t.test('options of the route come first, ours win', async t => {
   const ran: string[] = []
   const app = await httpApp(t, {
@@ -109,6 +133,7 @@ await t.test('options of the route come first, ours win', async t => {
       preValidation: async () => { ran.push('preValidation') },
       schema: { querystring: { type: 'object', required: ['tenant'], properties: { tenant: { type: 'string' } } } },
       config: { url: 'x' },
+      websocket: true,
       handler: () => 'not this one'
     } as object
   })

@@ -190,6 +190,9 @@ await t.test('what cannot be reused names the option', async t => {
     before: async app => { await app.register(jwt, { secret: SECRET, namespace: 'admin' }) }
   }), option(/auth\.secret/), 'only a namespace')
   await t.rejects(httpApp(t, { auth: {} }, {
+    before: async app => { await app.register(jwt, { secret: SECRET, namespace: 'admin', jwtVerify: 'jwtVerify' }) }
+  }), option(/auth\.algorithms/), 'a namespace that calls its verification like that')
+  await t.rejects(httpApp(t, { auth: {} }, {
     before: async app => { await app.register(jwt, { secret: { public: publicKey } }) }
   }), option(/auth\.algorithms/), 'cannot sign')
   await t.rejects(httpApp(t, { auth: {} }, {

@@ -180,6 +180,21 @@ await t.test('a client that resets while an asynchronous hook runs harms nobody'
   t.equal((await dial(t, app, { token: app.token() })).status, 101)
 })
 
+await t.test('a hook that never ends holds no socket for ever', async t => {
+  const clock = createFakeClock()
+  clock.setWall(Date.now())
+  const pending = upgradeGate()
+  const app = await httpApp(t, { route: { preValidation: pending.hook } }, { deps: { clock } })
+  const socket = await rawHandshake(t, app.port(), { headers: { Authorization: `Bearer ${app.token()}` } })
+  await pending.entered
+  clock.advance(29_000)
+  t.equal(app.kit.guard.pending, 1)
+  const ended = readAll(socket)
+  clock.advance(1000)
+  t.equal(await ended, '')
+  pending.open()
+})
+
 await t.test('no listener and no timer stays behind', async t => {
   const app = Fastify()
   const before = app.server.listenerCount('upgrade')

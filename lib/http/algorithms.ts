@@ -55,11 +55,14 @@ export function algorithmOfSecret (secret: NonNullable<FastifyJWTOptions['secret
 
 /** What the application's own @fastify/jwt accepts, or else signs with. */
 export function algorithmsOfInstance (fastify: FastifyInstance): Algorithm[] {
-  const pinned = fastify.jwt.options.verify.algorithms
+  // Registered under a namespace alone, it is not to be found here.
+  const jwt: Partial<FastifyInstance['jwt']> | undefined = fastify.hasDecorator('jwt') ? fastify.jwt : undefined
+  if (jwt?.options === undefined || jwt.sign === undefined) return ask('@fastify/jwt is registered under a namespace')
+  const pinned = jwt.options.verify.algorithms
   if (pinned !== undefined && pinned.length > 0) return checkAlgorithms(pinned)
   let token: unknown
   try {
-    token = fastify.jwt.sign({ probe: true })
+    token = jwt.sign({ probe: true })
   } catch {
     return ask('@fastify/jwt is set up to verify only')
   }

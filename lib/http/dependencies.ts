@@ -97,7 +97,9 @@ async function registerJwt (fastify: FastifyInstance, auth: ResolvedAuth): Promi
       // Tokens that fastify.jwt.sign makes are ones that this package accepts.
       ...(pinned ? { sign: { algorithm: pinned[0] } } : {}),
       verify: { algorithms },
-      ...(present ? { namespace: NAMESPACE } : {})
+      ...(present ? { namespace: NAMESPACE } : {}),
+      // Where the application has a request.user of its own, @fastify/jwt could not add one.
+      ...(!present && fastify.hasRequestDecorator('user') ? { decoratorName: 'realtimeUser' } : {})
     })
     return verifier(present ? `${NAMESPACE}JwtVerify` : 'jwtVerify', algorithms)
   }

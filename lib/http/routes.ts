@@ -9,8 +9,8 @@ import { websocketRoute } from './websocket-route.js'
 
 /** All routes. Registered in a scope of their own, so that `prefix` works and nothing else sees their hooks. */
 export async function httpRoutes (fastify: FastifyInstance, kit: Kit): Promise<void> {
-  useOwnCompilers(fastify)
-  websocketRoute(fastify, kit)
+  const validatorCompiler = useOwnCompilers(fastify)
+  websocketRoute(fastify, kit, validatorCompiler)
   ticketRoute(fastify, kit)
   renewRoute(fastify, kit)
   statsRoute(fastify, kit)

@@ -6,9 +6,13 @@ import type { Clock } from '../core/clock.js'
 /** How often answered sockets are looked for that no hook told of. */
 const SWEEP_INTERVAL = 1000
 
+/** Ms after which a handshake that nobody answered is over: a hook that never ends must not hold sockets. */
+const HANDSHAKE_TIMEOUT = 30_000
+
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n'
 
 interface Pending {
+  readonly since: number
   /** Bytes written before the upgrade was asked for: earlier answers on a kept-alive connection. */
   readonly before: number
   /** Bytes written at the last sweep. */
@@ -87,7 +91,7 @@ export class UpgradeGuard {
   readonly #onUpgrade = (raw: IncomingMessage, socket: Duplex): void => {
     const before = written(socket)
     const onClose = () => this.#drop(socket)
-    this.#pending.set(socket, { before, last: before, onClose })
+    this.#pending.set(socket, { since: this.#clock.now(), before, last: before, onClose })
     this.#sockets.set(raw, socket)
     socket.on('error', onError)
     socket.on('close', onClose)
@@ -109,9 +113,11 @@ export class UpgradeGuard {
 
   /** Ends sockets that were answered where none of our hooks runs. Two looks, so that no answer is cut in the middle. */
   readonly #sweep = (): void => {
+    const now = this.#clock.now()
     for (const [socket, pending] of this.#pending) {
       const bytes = written(socket)
-      if (bytes > pending.before && bytes === pending.last) end(socket)
+      if (now - pending.since >= HANDSHAKE_TIMEOUT) socket.destroy()
+      else if (bytes > pending.before && bytes === pending.last) end(socket)
       pending.last = bytes
     }
     this.#cancelSweep = this.#pending.size > 0 ? this.#clock.timeout(this.#sweep, SWEEP_INTERVAL) : undefined

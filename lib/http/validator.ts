@@ -48,11 +48,15 @@ const scopes = new WeakMap<object, FastifyInstance>()
  * Makes the scope of our routes one with Fastify's own compilers, whatever the app set: our routes are described in JSON Schema.
  * Being built by Fastify, with the app's Ajv options, those compilers also serve events of instances that have no route with
  * a schema.
+ *
+ * @returns the app's own validator compiler, if it set one
  */
-export function useOwnCompilers (scope: FastifyInstance): void {
+export function useOwnCompilers (scope: FastifyInstance): FastifyInstance['validatorCompiler'] {
+  const theirs = scope.validatorCompiler
   if (scope.validatorCompiler !== undefined) scope.setValidatorCompiler(defaultValidatorCompiler(scope))
   if (scope.serializerCompiler !== undefined) scope.setSerializerCompiler(defaultSerializerCompiler(scope))
   scopes.set(scope.server, scope)
+  return theirs
 }
 
 // --- when ---

@@ -20,8 +20,10 @@ interface Handshake {
  * The WebSocket route. Everything that can be refused is refused in HTTP, before the upgrade, cheapest first: rate limit (onRequest),
  * Origin, drain and subprotocol (preParsing), credentials (preValidation), a free slot (preHandler). A plain GET goes the same way and
  * ends with 426, because browsers hide why a handshake failed.
+ *
+ * @param validatorCompiler - the application's own, for the schema in its `route` option
  */
-export function websocketRoute (fastify: FastifyInstance, kit: Kit): void {
+export function websocketRoute (fastify: FastifyInstance, kit: Kit, validatorCompiler: FastifyInstance['validatorCompiler']): void {
   const { options, deps, dependencies, guard, admission, authenticate } = kit
   const { route, path } = options
   const page = pageRoute(kit)
@@ -29,10 +31,14 @@ export function websocketRoute (fastify: FastifyInstance, kit: Kit): void {
   const handshakes = new WeakMap<FastifyRequest, Handshake>()
 
   fastify.route({
+    ...(validatorCompiler && { validatorCompiler }),
     ...route,
     ...page,
     method: 'GET',
     url: path,
+    // What the application may not turn around: with `websocket` its `handler` would be ours.
+    websocket: false,
+    logSerializers: { ...route.logSerializers, ...page.logSerializers },
     config: { ...route.config, ...page.config },
     schema: { ...schema, ...route.schema },
     onRequest: [...list(route.onRequest), warnAboutProxy(), ...page.onRequest],
@@ -92,12 +98,17 @@ export function websocketRoute (fastify: FastifyInstance, kit: Kit): void {
  * @fastify/websocket, and the response that was assigned to the socket. For whoever waits for the response it is over now.
  */
 function letGoOfRequest (ws: WebSocket, response: FastifyReply['raw']): void {
-  ws.removeAllListeners('error')
+  const [listener] = ws.listeners('error').slice(-1)
+  if (isListener(listener)) ws.removeListener('error', listener)
   // A socket without one takes the process down; what went wrong shows in the close code.
   ws.on('error', () => {})
   if (response.socket === null) return
   response.detachSocket(response.socket)
   response.emit('close')
+}
+
+function isListener (value: unknown): value is (this: WebSocket) => void {
+  return typeof value === 'function'
 }
 
 function list<Hook> (hooks: Hook | Hook[] | undefined): Hook[] {
