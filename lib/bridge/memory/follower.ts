@@ -11,7 +11,6 @@ export class Follower {
   readonly #waiting: ChannelEvent[] = []
   /** Closed at first: events wait until {@link start}. */
   #busy = true
-  #ended = false
 
   constructor (presence: boolean, listener: ChannelListener, onError: (error: unknown) => void) {
     this.presence = presence
@@ -33,8 +32,8 @@ export class Follower {
     if (this.#waiting.length > 0) this.#drain()
   }
 
+  /** Drops what waits; its owner delivers nothing from here on. */
   end (): void {
-    this.#ended = true
     this.#waiting.length = 0
   }
 
@@ -45,7 +44,6 @@ export class Follower {
   }
 
   #call (event: ChannelEvent): void {
-    if (this.#ended) return
     this.#busy = true
     try {
       this.#listener(event)

@@ -92,15 +92,15 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
   await scenario(t, options, 'a ticket does not outlive its time', async ({ t, near, far, ttl, fixture, passes }) => {
     // Looking at one takes it, so there is one for every look.
     const looks = 500
+    fixture.advance?.(1)
     await Promise.all(range(1, looks).map(number => far.putTicket(`t${number}`, 'short', ttl)))
     await far.putTicket('long', 'long', 100 * ttl)
     await far.putTicket('early', 'early', ttl)
     fixture.advance?.(ttl - 1)
     t.equal(await near.takeTicket('early'), 'early')
     let look = 0
-    await passes(ttl, async () => await near.takeTicket(`t${++look}`) === null)
+    await passes(fixture.advance === undefined ? ttl : 1, async () => await near.takeTicket(`t${++look}`) === null)
     t.ok(look < looks)
-    t.equal(await near.takeTicket(`t${looks}`), null)
     t.equal(await near.takeTicket('long'), 'long')
   })
 

@@ -155,6 +155,21 @@ export async function presenceContract (t: Test, options: ContractOptions): Prom
       await followed.subscription.unsubscribe()
     }
   })
+
+  await scenario(t, options, 'the versions of one room do not depend on another', async ({ t, near, far, channel }) => {
+    const followed = await follow(near, channel, { presence: true })
+    const { version = NaN } = followed.subscription.presence ?? {}
+    const enterAndLeave = async (room: typeof channel): Promise<void> => {
+      await far.presenceAttach(room, 'alice', 'c1')
+      await far.presenceDetach(room, 'alice', 'c1', 0)
+    }
+    await enterAndLeave(channel)
+    const other = freshChannel()
+    for (let count = 0; count < 5; count++) await enterAndLeave(other)
+    await enterAndLeave(channel)
+    await changes(followed, 4)
+    t.same(followed.events.map(event => event.type === 'presence' && event.version - version), [1, 2, 3, 4])
+  })
 }
 
 function changes (followed: Followed, count: number): Promise<void> {
