@@ -33,11 +33,20 @@ export class Typing {
     const { clock, timers } = this.#options
     const now = clock.now()
     const deadline = timers.after(SILENCE, () => this.ended(membership))
-    const known = membership.typing
-    if (known !== null) timers.cancel(known.deadline)
-    const due = known === null || now - known.relayedAt >= THROTTLE
-    membership.typing = { deadline, relayedAt: due ? now : known.relayedAt }
+    if (membership.typing !== null) timers.cancel(membership.typing.deadline)
+    const told = this.#toldAt(membership)
+    const due = now - told >= THROTTLE
+    membership.typing = { deadline, relayedAt: due ? now : told }
     if (due) this.#announce(membership, true)
+  }
+
+  /** When the others were last told that this user types, with whichever device; only while one of them still does. */
+  #toldAt (membership: Membership): number {
+    let told = membership.typing?.relayedAt ?? -Infinity
+    for (const { typing } of this.#options.siblings(membership)) {
+      if (typing !== null) told = Math.max(told, typing.relayedAt)
+    }
+    return told
   }
 
   /** Typing ends by itself, by `false`, by the typist's message, by leaving, or with the connection. */
