@@ -1,6 +1,6 @@
 import { BridgeError } from '../bridge/bridge.js'
 import { isRefusal } from '../errors.js'
-import { ContentError, contentText } from '../protocol/encode.js'
+import { contentText } from '../protocol/encode.js'
 import type { ErrorBody } from '../protocol/encode.js'
 
 /** Bounds of what an application may send along with a refusal. */
@@ -25,7 +25,6 @@ export function errorBody (err: unknown, onInternal: (err: unknown) => void): Er
     }
   }
   if (err instanceof BridgeError) return { code: err.code }
-  if (err instanceof ContentError && err.problem === 'too_large') return { code: 'too_large', message: err.message }
   onInternal(err)
   return { code: 'internal' }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { roomChannel } from '../bridge/bridge.js'
 import type { Bridge, IdempotencyKey, Publication, PublishResult } from '../bridge/bridge.js'
-import { contentText, messageAck, messageHead } from '../protocol/encode.js'
+import { ContentError, contentText, messageAck, messageHead } from '../protocol/encode.js'
 import type { ContentLimits } from '../protocol/encode.js'
 import { MAX_ANSWER_MESSAGES, RESERVED_EVENTS } from '../protocol/frames.js'
 import type { MessageFrame } from '../protocol/frames.js'
@@ -92,7 +92,8 @@ export class Publisher {
   }
 
   key (scope: string, key: string, digestText: string): IdempotencyKey {
-    return { id: `${scope}:${key}`, digest: digestText, ttl: this.#options.keyTtl }
+    // A control character parts them, because no name has one: user ids may have colons.
+    return { id: `${scope}\0${key}`, digest: digestText, ttl: this.#options.keyTtl }
   }
 
   /**
@@ -109,12 +110,8 @@ export class Publisher {
     const { publish, onMessage } = room.policy
     const key = this.#keyOf(membership, frame)
     const message = draft(frame, connection.userId)
-
-    if (typeof publish === 'function' && await publish(roomContext(connection, room.match), message) !== true) {
-      connection.fail(frame, { code: 'forbidden' })
-      return
-    }
-    if (key === undefined || (onMessage === null && this.#options.hooks.onMessage.length === 0)) {
+    const callbacks = typeof publish === 'function' || onMessage !== null || this.#options.hooks.onMessage.length > 0
+    if (key === undefined || !callbacks) {
       await this.#apply(membership, frame, message, key)
       return
     }
@@ -135,7 +132,7 @@ export class Publisher {
     }
   }
 
-  /** Validation, then the callbacks, then the bridge. */
+  /** Validation, then the callbacks, which so can rely on it, then the bridge. */
   async #apply (membership: Membership, frame: MessageFrame, message: RoomMessage, key: IdempotencyKey | undefined): Promise<Issued> {
     const { connection, room } = membership
     const { match, policy } = room
@@ -147,6 +144,11 @@ export class Publisher {
         return NOT_ISSUED
       }
       message.content = validation.value
+    }
+    const { publish } = policy
+    if (typeof publish === 'function' && await publish(roomContext(connection, match), message) !== true) {
+      connection.fail(frame, { code: 'forbidden' })
+      return NOT_ISSUED
     }
     for (const { server, fn } of this.#options.hooks.onMessage) await fn(roomContext(connection, match, server), message)
     await policy.onMessage?.(roomContext(connection, match), message)
@@ -171,7 +173,10 @@ export class Publisher {
         key
       }
     } catch (err) {
-      connection.failWith(frame, err)
+      // What the application made of it is not the sender's fault.
+      const tooLarge = content === frame.content && err instanceof ContentError && err.problem === 'too_large'
+      if (tooLarge) connection.fail(frame, { code: 'too_large', message: err.message })
+      else connection.failWith(frame, err)
       return Promise.resolve()
     }
     const published = this.#options.bridge.publish(publication)
@@ -243,4 +248,3 @@ export async function validateForRoom (policy: Policy, event: string, content: u
   const validation = await validate(content)
   return validation.ok ? { content: validation.value } : { invalid: validation.message }
 }
-
