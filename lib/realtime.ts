@@ -3,7 +3,7 @@ import type {
   BroadcastResult, ConnectionInfo, ConnectionList, ControlResult, DirectResult, HistoryMessage, PresencePage, PublishResult,
   RealtimeStats, RemoveResult
 } from '../types/realtime.js'
-import { checkContent, checkDuration, checkEvent, checkLimit, checkOptionalKey, checkOptionalText, checkOptions, checkRoomId, checkUserId } from './arguments.js'
+import { checkContent, checkDuration, checkEvent, checkLimit, checkOptionalBoolean, checkOptionalKey, checkOptionalText, checkOptions, checkRoomId, checkUserId } from './arguments.js'
 import { BridgeError, roomChannel, userChannel } from './bridge/bridge.js'
 import type { Bridge, PublishResult as BridgeResult, Retention } from './bridge/bridge.js'
 import { answerBudget } from './core/catch-up.js'
@@ -18,7 +18,7 @@ import { declareCall, declareRoom } from './declare.js'
 import type { DeclarationDefaults } from './declare.js'
 import { errors } from './errors.js'
 import type { LoopDelay } from './loop-delay.js'
-import { broadcastFrame, directHead } from './protocol/encode.js'
+import { broadcastHead, directHead } from './protocol/encode.js'
 import { MAX_ANSWER_MESSAGES, MAX_HISTORY_LIMIT, PRESENCE_PAGE, USER_UPDATE_EVENT } from './protocol/frames.js'
 import { formatPosition } from './protocol/position.js'
 import type { GapReason } from './protocol/frames.js'
@@ -72,18 +72,19 @@ export class RealtimeFacade {
     const to = checkUserId(userId)
     const name = checkEvent(event)
     const sender = from === undefined ? null : checkUserId(from, 'options.userId')
+    const wantsReceipts = checkOptionalBoolean(receipt, 'options.receipt') === true
     const patience = checkDuration(timeout, 'options.timeout', RECEIPT_TIMEOUT, MAX_RECEIPT_TIMEOUT)
     const named = checkOptionalKey(key)
     const text = checkContent(content, node.publisher.contentLimits)
     const { position = '', ...result } = await settled(bridge.publish({
       channel: userChannel(to),
-      head: directHead({ event: name, userId: sender, content: text, receipt: receipt === true }),
+      head: directHead({ event: name, userId: sender, content: text, receipt: wantsReceipts }),
       sender: null,
       retention: inbox,
       key: named === undefined ? undefined : node.publisher.key('s', named, digest(name, text)),
-      receipt: receipt === true
+      receipt: wantsReceipts
     }))
-    if (receipt !== true) return { position, ...result }
+    if (!wantsReceipts) return { position, ...result }
     const answers = await available(askNodes(bridge, { type: 'receipts', userId: to, position, timeout: patience }, patience + RECEIPT_MARGIN))
     const received = answers.results.flatMap((state) => state.received)
     const missing = answers.results.flatMap((state) => state.missing)
@@ -97,8 +98,7 @@ export class RealtimeFacade {
   async broadcast (event: string, content: unknown): Promise<BroadcastResult> {
     const { node, bridge } = this.#parts
     const text = checkContent(content, node.publisher.contentLimits)
-    const timestamp = node.clock.wall()
-    await available(bridge.broadcast(Buffer.from(broadcastFrame(checkEvent(event), text, timestamp))))
+    const { timestamp } = await available(bridge.broadcast(broadcastHead(checkEvent(event), text)))
     return { timestamp }
   }
 

@@ -63,8 +63,11 @@ export interface Bridge {
   presenceUpdate (channel: ChannelName, userId: string, update: PresenceUpdate): Promise<boolean>
   presenceRead (channel: ChannelName): Promise<PresenceSnapshot>
 
-  /** A finished `broadcast` frame for every connection of every node; volatile. */
-  broadcast (payload: Buffer): Promise<{ timestamp: number }>
+  /**
+   * A `broadcast` frame for every connection of every node; volatile. `head` is its JSON text without the closing brace, as for
+   * {@link Publication.head}.
+   */
+  broadcast (head: string): Promise<{ timestamp: number }>
 
   /**
    * Runs a command on every node (this one included) and collects the answers, as they come back from JSON (`undefined` as

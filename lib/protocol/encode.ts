@@ -124,10 +124,6 @@ export function finishFrame (head: string, timestamp: number, position?: string)
   return position === undefined ? dated + '}' : dated + ',"position":"' + position + '"}'
 }
 
-export function broadcastFrame (event: string, content: string, timestamp: number): string {
-  return finishFrame(broadcastHead(event, content), timestamp)
-}
-
 // --- answers ---
 
 /** How a log goes on from the position a client named. */

@@ -108,7 +108,7 @@ export function slowBridge (bridge: Bridge): SlowBridge {
       through('presenceDetach', () => bridge.presenceDetach(channel, userId, connectionId, linger)),
     presenceUpdate: (channel, userId, update) => bridge.presenceUpdate(channel, userId, update),
     presenceRead: (channel) => bridge.presenceRead(channel),
-    broadcast: (payload) => bridge.broadcast(payload),
+    broadcast: (head) => bridge.broadcast(head),
     request: (command, timeout) => bridge.request(command, timeout),
     userConnect: (userId, connectionId, limit) => through('userConnect', () => bridge.userConnect(userId, connectionId, limit)),
     userDisconnect: (userId, connectionId) => bridge.userDisconnect(userId, connectionId),

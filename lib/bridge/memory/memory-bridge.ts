@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.js'
+import { finishFrame } from '../../protocol/encode.js'
 import { formatPosition } from '../../protocol/position.js'
 import { BridgeError, CONTROL_RETENTION } from '../bridge.js'
 import type {
@@ -61,7 +62,7 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
     const timestamp = clock.wall()
     const follower = followers.get(channel)
     if (follower !== undefined) {
-      follower.deliver({ type: 'volatile', payload: Buffer.from(`${head},"timestamp":${timestamp}}`), sender })
+      follower.deliver({ type: 'volatile', payload: Buffer.from(finishFrame(head, timestamp)), sender })
     }
     return { status: 'published', timestamp }
   }
@@ -117,7 +118,7 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
       const entry = logs.append(channel, retention, (position): Entry => ({
         kind: 'message',
         position,
-        payload: encode(`${head},"timestamp":${timestamp},"position":"${formatPosition(position)}"}`),
+        payload: encode(finishFrame(head, timestamp, formatPosition(position))),
         sender,
         timestamp,
         receipt
@@ -169,14 +170,15 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
       return presence.read(channel)
     },
 
-    async broadcast (payload) {
+    async broadcast (head) {
       const node = running()
+      const timestamp = clock.wall()
       try {
-        node.onBroadcast(payload)
+        node.onBroadcast(Buffer.from(finishFrame(head, timestamp)))
       } catch (error) {
         node.onError?.(error)
       }
-      return { timestamp: clock.wall() }
+      return { timestamp }
     },
 
     async request (command, timeout) {
