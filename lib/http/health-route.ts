@@ -1,9 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { Kit } from './kit.js'
+import { openRoute } from './openapi.js'
 
 /** `GET {path}/health` (liveness: the process answers) and `GET {path}/health/ready` (readiness: it can do its work). */
 export function healthRoute (fastify: FastifyInstance, { options, deps }: Kit): void {
-  const config = { rateLimit: false } as const
+  const config = { ...openRoute, rateLimit: false } as const
   const url = `${options.path}/health`
 
   fastify.get(url, { schema: liveness, config, logLevel: 'warn' }, async () => ({ status: 'ok', uptime: process.uptime() }))

@@ -8,6 +8,7 @@ import { OriginGate } from './cors.js'
 import { authenticator } from './credentials.js'
 import type { Authenticator } from './credentials.js'
 import type { Dependencies } from './dependencies.js'
+import { bearerRoute, openRoute } from './openapi.js'
 import { originPolicy } from './origin.js'
 import { rateLimitConfig } from './rate-limit.js'
 import { logSerializers } from './redact.js'
@@ -64,7 +65,7 @@ export function pageRoute ({ gate, options }: Kit) {
   return {
     exposeHeadRoute: false,
     logSerializers,
-    config: { rateLimit: rateLimitConfig(options.limits.handshakes) },
+    config: { ...bearerRoute, rateLimit: rateLimitConfig(options.limits.handshakes) },
     onRequest: [gate.decide],
     preParsing: [gate.enforce],
     onError: [errorHeaders]
@@ -80,6 +81,7 @@ export function preflightRoute (fastify: FastifyInstance, { gate }: Kit, url: st
     method: 'OPTIONS',
     url,
     schema: hidden,
+    config: openRoute,
     logSerializers,
     onRequest: [gate.decide],
     preParsing: [gate.enforce],

@@ -31,7 +31,6 @@ export function renewRoute (fastify: FastifyInstance, kit: Kit): void {
 const schema = {
   tags: ['realtime'],
   summary: 'Renew the credential of a live connection',
-  security: [{ bearerAuth: [] }],
   body: {
     type: 'object',
     required: ['connectionId'],

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { available, errorHeaders, errorResponses } from './answers.js'
 import { identification } from './kit.js'
 import type { Kit } from './kit.js'
+import { bearerRoute } from './openapi.js'
 import { rateLimitConfig } from './rate-limit.js'
 import { logSerializers } from './redact.js'
 
@@ -18,7 +19,7 @@ export function statsRoute (fastify: FastifyInstance, kit: Kit): void {
     exposeHeadRoute: false,
     schema,
     logSerializers,
-    config: { rateLimit: rateLimitConfig(options.limits.handshakes) },
+    config: { ...bearerRoute, rateLimit: rateLimitConfig(options.limits.handshakes) },
     preValidation: [identify],
     onError: [errorHeaders],
     async handler (request, reply) {
@@ -39,7 +40,6 @@ const milliseconds = { type: 'number', description: 'Milliseconds' }
 const schema = {
   tags: ['realtime'],
   summary: 'Numbers of the cluster',
-  security: [{ bearerAuth: [] }],
   querystring: {
     type: 'object',
     properties: {

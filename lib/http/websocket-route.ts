@@ -39,8 +39,8 @@ export function websocketRoute (fastify: FastifyInstance, kit: Kit, validatorCom
     // What the application may not turn around: with `websocket` its `handler` would be ours.
     websocket: false,
     logSerializers: { ...route.logSerializers, ...page.logSerializers },
-    config: { ...route.config, ...page.config },
-    schema: { ...schema, ...route.schema },
+    config: { ...page.config, ...(route.schema && { swaggerTransform: undefined }), ...route.config, rateLimit: page.config.rateLimit },
+    schema: route.schema ? { ...about, ...route.schema } : { ...about, response: errorResponses(400, 401, 403, 426, 429, 503) },
     onRequest: [...list(route.onRequest), warnAboutProxy(), ...page.onRequest],
     preParsing: [...list(route.preParsing), ...page.preParsing, refuseEarly],
     preValidation: [...list(route.preValidation), identify],
@@ -116,9 +116,8 @@ function list<Hook> (hooks: Hook | Hook[] | undefined): Hook[] {
   return Array.isArray(hooks) ? hooks : [hooks]
 }
 
-const schema = {
+/** A schema of the application is in its own language, and is not mixed with one in ours. */
+const about = {
   tags: ['realtime'],
-  summary: 'WebSocket endpoint; a plain GET tells what a handshake would be answered',
-  security: [{ bearerAuth: [] }],
-  response: errorResponses(400, 401, 403, 426, 429, 503)
+  summary: 'WebSocket endpoint; a plain GET tells what a handshake would be answered'
 }
