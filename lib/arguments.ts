@@ -31,6 +31,10 @@ export function checkOptionalText (value: unknown, name: string, maxLength: numb
   return typeof value === 'string' && value.length <= maxLength ? value : refuse(name, `must be a string of at most ${maxLength} characters`)
 }
 
+export function checkOptionalBoolean (value: unknown, name: string): boolean | undefined {
+  return value === undefined || typeof value === 'boolean' ? value : refuse(name, 'must be true or false')
+}
+
 export function checkLimit (value: unknown, standard: number, max: number): number {
   if (value === undefined) return standard
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= max

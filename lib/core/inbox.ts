@@ -55,8 +55,12 @@ export class InboxFollower implements Follower {
   skip = 0
   live = false
   readonly presence = false
-  /** Set while nothing is delivered because a resume may come. */
+  /** Set while nothing is delivered because the first frame may be a resume. */
   hold: TimerHandle | null = null
+  /** While not live: up to where the device has been served. */
+  served: string
+  /** Counts the attempts to bring this device up to date: a later one takes over from those under way. */
+  turn = 0
   /** Whether the channel keeps entries for this device at the moment. */
   reading = true
 
@@ -64,6 +68,7 @@ export class InboxFollower implements Follower {
     this.connection = connection
     this.channel = channel
     this.welcome = channel.head
+    this.served = formatPosition(channel.head)
   }
 
   get userId (): string {
@@ -119,16 +124,15 @@ export class Inboxes {
     void this.#deliverFrom(follower, { since: formatPosition(welcome), entries: [], position: channel.head, more: false }, welcome)
   }
 
-  /** A resume came first: delivery waits for its answer. */
+  /** A resume came first: delivery waits for its answer, whatever comes behind it. */
   keepHolding (follower: InboxFollower): void {
-    if (follower.hold === null) return
-    this.#options.timers.cancel(follower.hold)
+    this.#endHold(follower)
   }
 
   /** Reads what a resume needs. `complete` must be called in the turn in which its answer is queued. */
   async prepare (follower: InboxFollower, since: string | undefined): Promise<{ complete: (budget: AnswerBudget) => InboxAnswer }> {
     const { channel, connection } = follower
-    if (since === undefined && follower.hold === null) {
+    if (since === undefined && follower.live) {
       return {
         complete: () => {
           channel.flushTo(follower)
@@ -136,8 +140,9 @@ export class Inboxes {
         }
       }
     }
-    const wasLive = follower.live
-    if (wasLive) channel.flushTo(follower)
+    // What was still being sent as frames ends here: the answer goes on from the client's position, or from what it has.
+    follower.turn++
+    if (follower.live) channel.flushTo(follower)
     follower.live = false
     if (!follower.reading) {
       follower.reading = true
@@ -145,8 +150,7 @@ export class Inboxes {
     }
     let backlog: Backlog
     try {
-      const from = since ?? formatPosition(follower.welcome)
-      backlog = await readBacklog(this.#options.bridge, channel, { since: from }) ?? fromHead(channel)
+      backlog = await readBacklog(this.#options.bridge, channel, { since: since ?? follower.served }) ?? fromHead(channel)
     } catch (err) {
       const error = connection.describe(err)
       return {
@@ -159,9 +163,9 @@ export class Inboxes {
     }
     return {
       complete: (budget) => {
-        follower.hold = null
         channel.flushTo(follower)
         const answer = settle(channel, follower, backlog, budget)
+        follower.served = answer.position ?? follower.served
         this.#endRead(follower)
         if (since !== undefined) return answer
         const { position, messages, more, reason } = answer
@@ -196,21 +200,22 @@ export class Inboxes {
   /** Sends what was missed as frames of its own, page by page, then goes live. */
   async #deliverFrom (follower: InboxFollower, first: Backlog, from: Position): Promise<void> {
     const { channel, connection } = follower
+    const turn = ++follower.turn
     let backlog: Backlog | null = channel.since(from) === null ? null : { ...first, position: from }
-    let since = formatPosition(from)
     try {
       for (;;) {
-        backlog ??= await readBacklog(this.#options.bridge, channel, { since }) ?? fromHead(channel)
-        if (connection.ended) return
+        backlog ??= await readBacklog(this.#options.bridge, channel, { since: follower.served }) ?? fromHead(channel)
+        if (connection.ended || follower.turn !== turn) return
         channel.flushTo(follower)
         const { position, recovered, reason, messages, more } = settle(channel, follower, backlog, answerBudget())
         if (recovered === false) connection.sendText(resetFrame({ inbox: true, reason: reason ?? 'expired', position: position ?? '' }))
         for (const payload of messages ?? []) connection.sendText(payload.toString())
+        follower.served = position ?? follower.served
         if (more !== true) break
-        since = position ?? since
         backlog = null
       }
     } catch (err) {
+      if (connection.ended || follower.turn !== turn) return
       connection.log.warn({ err }, 'realtime inbox could not be read')
       this.#resetLive(follower)
     }
@@ -220,7 +225,6 @@ export class Inboxes {
   /** The log cannot be read now: delivery goes on from here, and the client is told that there is a gap. */
   #resetLive (follower: InboxFollower): void {
     const { channel, connection } = follower
-    follower.hold = null
     if (connection.ended) return
     channel.flushTo(follower)
     follower.live = true

@@ -83,7 +83,8 @@ export class FakeClient implements Transport {
   pings = 0
   readonly #node: RealtimeNode
   #connection: Connection | null = null
-  #nextId = 1
+  /** Apart from what tests number themselves. */
+  #nextId = 1_000
   #gone = false
 
   constructor (node: RealtimeNode) {
