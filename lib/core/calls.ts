@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { callAck, contentText } from '../protocol/encode.js'
+import { callAck, checkedText, contentText } from '../protocol/encode.js'
 import type { ContentLimits } from '../protocol/encode.js'
 import type { CallFrame } from '../protocol/frames.js'
 import type { CallContext } from '../../types/context.js'
@@ -68,7 +68,7 @@ export class Calls {
       event: call.event
     }
     const response = await call.handler(context, content)
-    const text = call.serialize === null ? contentText(response, this.#limits) : await call.serialize(response)
+    const text = call.serialize === null ? contentText(response, this.#limits) : checkedText(await call.serialize(response), this.#limits)
     connection.ack(frame, (id) => callAck(id, text))
   }
 }

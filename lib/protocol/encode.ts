@@ -38,7 +38,14 @@ export interface ContentLimits {
  * @throws {ContentError} when it is not JSON (BigInt, cycle, function, symbol, a toJSON that throws), nested too deep or too large
  */
 export function contentText (content: unknown, limits: ContentLimits): string {
-  const text = content === undefined ? 'null' : stringify(content, limits)
+  return checkedText(content === undefined ? 'null' : stringify(content, limits), limits)
+}
+
+/**
+ * JSON text that somebody else made of content.
+ * @throws {ContentError} when it is nested too deep or too large
+ */
+export function checkedText (text: string, limits: ContentLimits): string {
   // A UTF-16 unit is one to three bytes, so most texts need no counting.
   if (text.length > limits.bytes || (text.length * 3 > limits.bytes && utf8Length(text) > limits.bytes)) throw tooLarge(limits)
   if (isDeeperThan(text, limits.depth)) throw tooDeep(limits)
