@@ -1,3 +1,5 @@
+import { parsePosition } from '../protocol/position.js'
+import type { Connection } from './connection.js'
 import type { Connections } from './connections.js'
 import type { TimerHandle, Timers } from './timers.js'
 
@@ -14,6 +16,7 @@ export interface ReceiptState {
 }
 
 interface Tracked {
+  readonly id: string
   readonly userId: string
   /** Connections that were online when it was sent and have not answered. */
   readonly missing: Set<string>
@@ -29,28 +32,44 @@ export interface ReceiptsOptions {
   readonly connections: Connections
 }
 
+/** A publisher that asked before the message has arrived here. */
+interface Early {
+  readonly userId: string
+  readonly position: string
+  readonly wake: () => void
+}
+
 /** Who acknowledged which direct message, on this node. */
 export class Receipts {
   readonly #options: ReceiptsOptions
+  /** Oldest first. */
   readonly #tracked = new Map<string, Tracked>()
-  /** Publishers that ask before the message has arrived here. */
-  readonly #early = new Map<string, Set<() => void>>()
+  readonly #ofUser = new Map<string, Set<Tracked>>()
+  readonly #early = new Set<Early>()
 
   constructor (options: ReceiptsOptions) {
     this.#options = options
+  }
+
+  /** Messages kept track of. */
+  get size (): number {
+    return this.#tracked.size
   }
 
   /** A message that wants receipts arrived: whoever is online now is to answer. */
   expect (userId: string, position: string): void {
     const id = key(userId, position)
     if (this.#tracked.has(id)) return
-    const { timers, connections } = this.#options
-    const missing = new Set(connections.ofUser(userId).map((connection) => connection.id))
-    const forget = timers.after(MAX_RECEIPT_TIMEOUT, () => this.#forget(id))
-    this.#tracked.set(id, { userId, missing, lost: new Set(), received: new Set(), forget, waiters: new Set() })
-    const oldest = this.#tracked.keys().next()
-    if (this.#tracked.size > MAX_TRACKED && oldest.done !== true) this.#forget(oldest.value)
-    for (const wake of this.#early.get(id) ?? []) wake()
+    const missing = new Set(this.#listening(userId).map((connection) => connection.id))
+    const forget = this.#options.timers.after(MAX_RECEIPT_TIMEOUT, () => this.#forget(tracked))
+    const tracked: Tracked = { id, userId, missing, lost: new Set(), received: new Set(), forget, waiters: new Set() }
+    this.#tracked.set(id, tracked)
+    const others = this.#ofUser.get(userId)
+    if (others === undefined) this.#ofUser.set(userId, new Set([tracked]))
+    else others.add(tracked)
+    const [oldest] = this.#tracked.values()
+    if (this.#tracked.size > MAX_TRACKED && oldest !== undefined) this.#forget(oldest)
+    this.#wakeEarly(userId)
   }
 
   received (userId: string, connectionId: string, position: string): void {
@@ -62,21 +81,22 @@ export class Receipts {
 
   /** A connection that is gone will not answer any more. */
   lost (userId: string, connectionId: string): void {
-    for (const tracked of this.#tracked.values()) {
-      if (tracked.userId !== userId || !tracked.missing.delete(connectionId)) continue
+    for (const tracked of this.#ofUser.get(userId) ?? []) {
+      if (!tracked.missing.delete(connectionId)) continue
       tracked.lost.add(connectionId)
       wakeIfDone(tracked)
     }
+    this.#wakeEarly(userId)
   }
 
   /** Resolves when everybody who was online has answered or is gone, or after `timeout` ms. */
   async collect (userId: string, position: string, timeout: number): Promise<ReceiptState> {
     const id = key(userId, position)
-    const { timers, connections } = this.#options
+    const { timers } = this.#options
     const deadline = new Signal()
     const timer = timers.after(timeout, deadline.fire)
     try {
-      if (!this.#tracked.has(id) && connections.hasUser(userId)) await this.#arrival(id, deadline)
+      if (this.#isUnderWay(userId, position)) await this.#arrival(userId, position, deadline)
       const tracked = this.#tracked.get(id)
       if (tracked === undefined) return { received: [], missing: [] }
       if (tracked.missing.size > 0) {
@@ -91,22 +111,40 @@ export class Receipts {
     }
   }
 
-  async #arrival (id: string, deadline: Signal): Promise<void> {
-    const arrived = new Signal()
-    const waiting = this.#early.get(id) ?? new Set()
-    waiting.add(arrived.fire)
-    this.#early.set(id, waiting)
-    await Promise.race([arrived.fired, deadline.fired])
-    waiting.delete(arrived.fire)
-    if (waiting.size === 0) this.#early.delete(id)
+  /** Connections that follow the user's inbox; one that does not yet will find the message behind its welcome. */
+  #listening (userId: string): Connection[] {
+    return this.#options.connections.ofUser(userId).filter(({ inbox }) => inbox !== null)
   }
 
-  #forget (id: string): void {
-    const tracked = this.#tracked.get(id)
-    if (tracked === undefined) return
-    this.#options.timers.cancel(tracked.forget)
-    this.#tracked.delete(id)
-    for (const wake of tracked.waiters) wake()
+  /** Will the message still arrive here, for somebody? */
+  #isUnderWay (userId: string, position: string): boolean {
+    const { epoch, offset } = parsePosition(position) ?? { epoch: '', offset: -1 }
+    if (offset === -1 || this.#tracked.has(key(userId, position))) return false
+    return this.#listening(userId).some(({ inbox }) => inbox !== null && (inbox.channel.head.epoch !== epoch || inbox.channel.head.offset < offset))
+  }
+
+  async #arrival (userId: string, position: string, deadline: Signal): Promise<void> {
+    const arrived = new Signal()
+    const early: Early = { userId, position, wake: arrived.fire }
+    this.#early.add(early)
+    await Promise.race([arrived.fired, deadline.fired])
+    this.#early.delete(early)
+  }
+
+  #wakeEarly (userId: string): void {
+    for (const early of this.#early) {
+      if (early.userId === userId && !this.#isUnderWay(userId, early.position)) early.wake()
+    }
+  }
+
+  #forget (tracked: Tracked): void {
+    const { id, userId, forget, waiters } = tracked
+    if (!this.#tracked.delete(id)) return
+    this.#options.timers.cancel(forget)
+    const others = this.#ofUser.get(userId)
+    others?.delete(tracked)
+    if (others?.size === 0) this.#ofUser.delete(userId)
+    for (const wake of waiters) wake()
   }
 }
 
