@@ -7,7 +7,7 @@ import type { ClientFrame } from '../protocol/frames.js'
 import type { ConnectionContext } from '../../types/context.js'
 import type { RealtimeUser } from '../../types/user.js'
 import { errorBody } from './answers.js'
-import type { Clock } from './clock.js'
+import type { Clock } from '../clock.js'
 import { createFrame } from './frame.js'
 import type { Frame } from './frame.js'
 import type { HeartbeatHandle, Peer } from './heartbeat.js'
@@ -107,7 +107,8 @@ export class Connection implements OutboxOptions, Peer {
   readonly #messages: TokenBucket
   readonly #makeLog: () => FastifyBaseLogger
   #log: FastifyBaseLogger | null = null
-  #badFrames: TokenBucket | null = null
+  /** When the latest were, one fewer than would close. */
+  #badFrames: number[] | null = null
   #refusals: TokenBucket | null = null
   #pendingIds: Set<number> | null = null
   #state: 'opening' | 'open' | 'ended' = 'opening'
@@ -170,16 +171,20 @@ export class Connection implements OutboxOptions, Peer {
     }
     const wait = this.#quota()
     if (binary) {
+      if (wait > 0) return this.#overQuota({}, wait)
       this.#misbehaved({ code: 'bad_frame', message: 'binary messages are not part of this protocol' }, undefined, true)
       return
     }
     const decoded = decode(data.toString(), this.#owner.limits)
-    if (!decoded.ok) {
-      this.#misbehaved({ code: decoded.code, message: decoded.message }, decoded.id, decoded.counts)
+    const id = decoded.ok ? decoded.frame.id : decoded.id
+    if (id !== undefined && this.#pendingIds?.has(id) === true) {
+      // Whatever else is to be said about the frame, under this id another one is answered.
+      this.#misbehaved({ code: 'bad_frame', message: 'id is in use by a pending frame' }, undefined, decoded.ok || decoded.counts)
       return
     }
-    if (wait > 0) this.#overQuota(decoded.frame, wait)
-    else this.#accept(decoded.frame, data.length)
+    if (wait > 0) this.#overQuota(decoded.ok ? decoded.frame : { id: decoded.id }, wait)
+    else if (decoded.ok) this.#accept(decoded.frame, data.length)
+    else this.#misbehaved({ code: decoded.code, message: decoded.message }, decoded.id, decoded.counts)
   }
 
   /** A sign of life that is not a message. */
@@ -207,9 +212,9 @@ export class Connection implements OutboxOptions, Peer {
   }
 
   #accept (frame: ClientFrame, size: number): void {
-    if (frame.id !== undefined && !this.#begin(frame.id)) {
-      this.#misbehaved({ code: 'bad_frame', message: 'id is in use by a pending frame' }, undefined, true)
-      return
+    if (frame.id !== undefined) {
+      this.#pendingIds ??= new Set()
+      this.#pendingIds.add(frame.id)
     }
     const { limits } = this.#owner
     if (this.#state === 'opening') {
@@ -223,20 +228,12 @@ export class Connection implements OutboxOptions, Peer {
     }
   }
 
-  #begin (id: number): boolean {
-    this.#pendingIds ??= new Set()
-    if (this.#pendingIds.has(id)) return false
-    this.#pendingIds.add(id)
-    return true
-  }
-
   #tooManyWaiting (frame: ClientFrame): void {
     this.fail(frame, { code: 'limit_reached', message: 'too many frames wait for their turn', retryable: true })
   }
 
-  #overQuota (frame: ClientFrame, retryAfter: number): void {
-    const fields = 'roomId' in frame ? { id: frame.id, roomId: frame.roomId } : { id: frame.id }
-    this.#sendError(fields, { code: 'rate_limited', retryAfter: Math.ceil(retryAfter) })
+  #overQuota ({ id, roomId, key }: Answer, retryAfter: number): void {
+    this.#sendError({ id, roomId, key }, { code: 'rate_limited', retryAfter: Math.ceil(retryAfter) })
     // Being refused is not an offence; going on at full speed all the same is.
     const { max, timeWindow } = this.#owner.limits.messages
     this.#refusals ??= new TokenBucket(max, timeWindow)
@@ -246,11 +243,11 @@ export class Connection implements OutboxOptions, Peer {
   #misbehaved (body: ErrorBody, id: number | undefined, counts: boolean): void {
     this.#sendError({ id }, body)
     if (!counts) return
-    // A bucket of ten that holds nine when the tenth would close: the tenth bad frame in a minute is the last one.
-    this.#badFrames ??= new TokenBucket(BAD_FRAMES - 1, BAD_FRAME_WINDOW)
-    if (this.#badFrames.take(this.#owner.clock.now()) > 0) {
-      this.close(closeCodes.violations.code, 'repeated bad frames')
-    }
+    const now = this.#owner.clock.now()
+    this.#badFrames ??= []
+    const before = this.#badFrames.length < BAD_FRAMES - 1 ? -Infinity : this.#badFrames.shift() ?? -Infinity
+    this.#badFrames.push(now)
+    if (now - before <= BAD_FRAME_WINDOW) this.close(closeCodes.violations.code, 'repeated bad frames')
   }
 
   // --- out ---
