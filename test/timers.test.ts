@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 
-import { systemClock } from '../lib/core/clock.js'
+import { systemClock } from '../lib/clock.js'
 import { type TimerHandle, Timers } from '../lib/core/timers.js'
 
 import { createFakeClock } from './helpers/clock.js'

@@ -1,10 +1,10 @@
 import type { ChannelEvent, ChannelName, Entry, PresenceSnapshot, Subscription } from '../bridge/bridge.js'
+import type { Clock } from '../clock.js'
 import type { Frame } from './frame.js'
 import type { GapReason } from '../protocol/frames.js'
 import type { Position } from '../protocol/position.js'
 import { FanOut } from './fan-out.js'
 import type { FanOutScheduler } from './fan-out.js'
-import type { Clock } from './clock.js'
 
 /** What a channel fans out. `offset` is 0 where the item has no place in the log. */
 export interface Item {

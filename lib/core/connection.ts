@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Clock } from '../clock.js'
 import { decode } from '../protocol/decode.js'
 import { closeCodes } from '../protocol/close-codes.js'
 import { errorFrame, PING_FRAME } from '../protocol/encode.js'
@@ -6,8 +7,7 @@ import type { ErrorBody } from '../protocol/encode.js'
 import type { ClientFrame } from '../protocol/frames.js'
 import type { ConnectionContext } from '../../types/context.js'
 import type { RealtimeUser } from '../../types/user.js'
-import { errorBody } from './answers.js'
-import type { Clock } from '../clock.js'
+import { errorBody, logError } from './answers.js'
 import { createFrame } from './frame.js'
 import type { Frame } from './frame.js'
 import type { HeartbeatHandle, Peer } from './heartbeat.js'
@@ -132,7 +132,7 @@ export class Connection implements OutboxOptions, Peer {
     this.#outbox = new Outbox(this)
     this.#messages = new TokenBucket(limits.messages.max, limits.messages.timeWindow)
     this.joins = new TokenBucket(limits.joins.max, limits.joins.timeWindow)
-    this.lanes = new Lanes((err) => this.log.error({ err }, 'realtime frame failed'))
+    this.lanes = new Lanes((err) => logError(this.log, err, 'realtime frame failed'))
   }
 
   get log (): FastifyBaseLogger {
@@ -177,14 +177,17 @@ export class Connection implements OutboxOptions, Peer {
     }
     const decoded = decode(data.toString(), this.#owner.limits)
     const id = decoded.ok ? decoded.frame.id : decoded.id
-    if (id !== undefined && this.#pendingIds?.has(id) === true) {
-      // Whatever else is to be said about the frame, under this id another one is answered.
+    // Whatever is to be said about such a frame, under its id another one is answered.
+    const reused = id !== undefined && this.#pendingIds?.has(id) === true
+    if (wait > 0) {
+      this.#overQuota(reused ? {} : decoded.ok ? decoded.frame : { id }, wait)
+    } else if (reused) {
       this.#misbehaved({ code: 'bad_frame', message: 'id is in use by a pending frame' }, undefined, decoded.ok || decoded.counts)
-      return
+    } else if (decoded.ok) {
+      this.#accept(decoded.frame, data.length)
+    } else {
+      this.#misbehaved({ code: decoded.code, message: decoded.message }, id, decoded.counts)
     }
-    if (wait > 0) this.#overQuota(decoded.ok ? decoded.frame : { id: decoded.id }, wait)
-    else if (decoded.ok) this.#accept(decoded.frame, data.length)
-    else this.#misbehaved({ code: decoded.code, message: decoded.message }, decoded.id, decoded.counts)
   }
 
   /** A sign of life that is not a message. */
@@ -279,7 +282,7 @@ export class Connection implements OutboxOptions, Peer {
   }
 
   describe (err: unknown): ErrorBody {
-    return errorBody(err, (cause) => this.log.error({ err: cause }, 'realtime handler failed'))
+    return errorBody(err, this.log)
   }
 
   #sendError (fields: Answer, body: ErrorBody): void {

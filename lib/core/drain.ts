@@ -1,5 +1,5 @@
+import type { Clock } from '../clock.js'
 import { goawayFrame } from '../protocol/encode.js'
-import type { Clock } from './clock.js'
 import type { Connection } from './connection.js'
 import type { Connections } from './connections.js'
 import type { Timers } from './timers.js'

@@ -1,6 +1,6 @@
+import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
 import { expiringFrame } from '../protocol/encode.js'
-import type { Clock } from './clock.js'
 import type { Connection } from './connection.js'
 import type { Timers } from './timers.js'
 

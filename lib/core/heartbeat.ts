@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js'
+import type { Clock } from '../clock.js'
 import { Timer, type Timers } from './timers.js'
 
 /** A connection as the heartbeat sees it. */

@@ -1,8 +1,8 @@
 import type { Bridge, ChannelName } from '../bridge/bridge.js'
+import type { Clock } from '../clock.js'
 import { Channel } from './channel.js'
 import type { ChannelView } from './channel.js'
 import type { FanOutScheduler } from './fan-out.js'
-import type { Clock } from './clock.js'
 import type { Timers } from './timers.js'
 
 /** How long a channel nobody follows any more stays subscribed: reconnects and page changes come back within seconds. */

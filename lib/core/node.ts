@@ -1,12 +1,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { BridgeError } from '../bridge/bridge.js'
 import type { Bridge, BridgeStatus } from '../bridge/bridge.js'
+import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
 import { welcomeFrame } from '../protocol/encode.js'
 import { formatPosition } from '../protocol/position.js'
 import type { RealtimeUser } from '../../types/user.js'
+import { logError } from './answers.js'
 import { Calls } from './calls.js'
-import type { Clock } from './clock.js'
 import { Commands } from './commands.js'
 import type { NodeCounts } from './commands.js'
 import { Connection } from './connection.js'
@@ -81,9 +82,9 @@ export class RealtimeNode implements ConnectionOwner {
   constructor (options: NodeOptions) {
     const { bridge, clock, limits, log } = options
     const { hooks, connections, policies } = this
-    const onError = (err: unknown, what: string): void => log.error({ err }, `realtime: ${what}`)
+    const onError = (err: unknown, what: string): void => logError(log, err, `realtime: ${what}`)
     const timers = new Timers(clock, undefined, (err) => onError(err, 'timer failed'))
-    const scheduler = new FanOutScheduler()
+    const scheduler = new FanOutScheduler((err) => onError(err, 'delivery failed'))
 
     this.#options = options
     this.bridge = bridge
@@ -131,7 +132,7 @@ export class RealtimeNode implements ConnectionOwner {
       onBroadcast: (payload) => this.#everyone.push(createFrame(payload, true)),
       onRequest: (command) => this.#commands.run(command),
       onStatus: (status: BridgeStatus) => log.warn({ bridge: status }, 'realtime: the bridge changed its state'),
-      onError: (err) => log.error({ err }, 'realtime: delivery failed')
+      onError: (err) => logError(log, err, 'realtime: delivery failed')
     })
   }
 
@@ -180,15 +181,15 @@ export class RealtimeNode implements ConnectionOwner {
 
   async #open (connection: Connection): Promise<void> {
     await this.#inboxes.open(connection)
-    await this.#limitUser(connection)
     if (connection.ended) return
     connection.announced = true
     for (const { server, fn } of this.hooks.onConnect) {
       await fn(connection.context(server))
       if (connection.ended) return
     }
+    await this.#limitUser(connection)
     const { inbox } = connection
-    if (inbox === null) return
+    if (connection.ended || inbox === null) return
     this.#everyone.receivers.add(connection)
     const { limits } = this
     connection.sendText(welcomeFrame({
@@ -209,10 +210,11 @@ export class RealtimeNode implements ConnectionOwner {
     connection.opened()
   }
 
+  /** Only a connection that was let in, and is still there, may cost the user's oldest one its place. */
   async #limitUser (connection: Connection): Promise<void> {
     const evicted = await this.bridge.userConnect(connection.userId, connection.id, this.limits.connectionsPerUser)
     // Ended while it was being registered: `ended` has withdrawn it before it was there.
-    if (connection.ended) await this.bridge.userDisconnect(connection.userId, connection.id)
+    if (connection.ended) return await this.bridge.userDisconnect(connection.userId, connection.id)
     if (evicted.length > 0) await this.bridge.request({ type: 'evict', connectionIds: evicted }, 5_000)
   }
 
@@ -271,7 +273,7 @@ export class RealtimeNode implements ConnectionOwner {
       try {
         await fn(connection.context(server), reason)
       } catch (err) {
-        connection.log.error({ err }, 'realtime onDisconnect failed')
+        logError(connection.log, err, 'realtime onDisconnect failed')
       }
     }
   }

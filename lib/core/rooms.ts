@@ -1,11 +1,12 @@
 import { roomChannel } from '../bridge/bridge.js'
 import type { Bridge } from '../bridge/bridge.js'
+import type { Clock } from '../clock.js'
 import { joinedFrame, leftFrame } from '../protocol/encode.js'
 import type { LeftReason } from '../protocol/frames.js'
 import type { LeaveReason } from '../../types/message.js'
+import { logError } from './answers.js'
 import { answerBudget, settle } from './catch-up.js'
 import type { Channel } from './channel.js'
-import type { Clock } from './clock.js'
 import type { Connection } from './connection.js'
 import type { Connections } from './connections.js'
 import type { Hooks } from './hooks.js'
@@ -178,7 +179,7 @@ export class Rooms implements MembershipOwner {
     await Promise.all([...connection.memberships.values()].map(async (membership) => {
       const { room } = membership
       const allowed = await this.allows(connection, room.match).catch((err: unknown) => {
-        connection.log.error({ err }, 'realtime join policy failed on renewal')
+        logError(connection.log, err, 'realtime join policy failed on renewal')
         return false
       })
       if (!allowed) this.expel(membership, 'revoked')
@@ -206,7 +207,7 @@ async function leaving (connection: Connection, run: () => unknown): Promise<voi
   try {
     await run()
   } catch (err) {
-    connection.log.error({ err }, 'realtime onLeave failed')
+    logError(connection.log, err, 'realtime onLeave failed')
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.js'
+import type { Clock } from '../clock.js'
 
 /** Longest single wait. setTimeout fires at once from 2^31 ms on, and a day later nobody minds one wake-up more. */
 const LONGEST_WAIT = 24 * 60 * 60 * 1000

@@ -1,5 +1,5 @@
 import type { Bridge } from '../bridge/bridge.js'
-import type { Clock } from './clock.js'
+import type { Clock } from '../clock.js'
 import type { Membership } from './room.js'
 import type { Timers } from './timers.js'
 

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws'
 import type { RealtimeStats } from '../../types/realtime.js'
 import type { RealtimeUser } from '../../types/user.js'
 import type { Bridge } from '../bridge/bridge.js'
-import type { Clock } from '../core/clock.js'
+import type { Clock } from '../clock.js'
 
 /** Who a request comes from, and until when that holds. */
 export interface Identity {

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { RealtimeUser } from '../../types/user.js'
-import type { Clock } from '../core/clock.js'
+import type { Clock } from '../clock.js'
 import { errors } from '../errors.js'
 import type { ResolvedAuth, ResolvedCustomAuth, ResolvedJwtAuth } from '../options.js'
 import { isUserId } from '../protocol/names.js'

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Bridge } from '../bridge/bridge.js'
-import type { Clock } from '../core/clock.js'
+import type { Clock } from '../clock.js'
 import type { RealtimeUser } from '../../types/user.js'
 import { isUserId } from '../protocol/names.js'
 import { available } from './answers.js'

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { Clock } from '../core/clock.js'
+import type { Clock } from '../clock.js'
 
 /** How often answered sockets are looked for that no hook told of. */
 const SWEEP_INTERVAL = 1000

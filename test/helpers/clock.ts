@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/core/clock.js'
+import type { Clock } from '../../lib/clock.js'
 
 interface Timeout {
   readonly at: number

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.js'
+import type { Clock } from '../../clock.js'
 import type { BridgeHandlers, NodeCommand, NodeReplies } from '../bridge.js'
 
 /** Longer timeouts fire at once in Node.js. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { Clock } from '../../core/clock.js'
+import type { Clock } from '../../clock.js'
 import type { Position } from '../../protocol/position.js'
 import type { ChannelName, IdempotencyKey, PublishResult, Retention } from '../bridge.js'
 import { genesis, metaTtl } from '../judge.js'

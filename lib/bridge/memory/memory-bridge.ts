@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.js'
+import type { Clock } from '../../clock.js'
 import { finishFrame } from '../../protocol/encode.js'
 import { formatPosition } from '../../protocol/position.js'
 import { BridgeError, CONTROL_RETENTION } from '../bridge.js'

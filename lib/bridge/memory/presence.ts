@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.js'
+import type { Clock } from '../../clock.js'
 import type { Member } from '../../protocol/frames.js'
 import { INITIAL_STATUS } from '../bridge.js'
 import type { ChannelName, PresenceEvent, PresenceSnapshot, PresenceUpdate } from '../bridge.js'

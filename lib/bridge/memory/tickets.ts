@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.js'
+import type { Clock } from '../../clock.js'
 import { BridgeError } from '../bridge.js'
 import type { Agenda, Task } from './agenda.js'
 
