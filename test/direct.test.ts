@@ -57,7 +57,7 @@ await t.test('bad arguments reject and name themselves', async (t) => {
   await ann.settled()
   const { realtime } = app
   // As JavaScript calls it.
-  const send: (...args: unknown[]) => Promise<unknown> = Reflect.get(realtime, 'sendDirect').bind(realtime)
+  const send = (...args: unknown[]): Promise<unknown> => Reflect.apply(realtime.sendDirect, realtime, args)
   const bad = (name: string, ...args: unknown[]): Promise<unknown> =>
     t.rejects(send(...args), { code: 'RT_ERR_BAD_ARGUMENT', message: new RegExp(name) }, `${name}: ${JSON.stringify(args)}`)
   await bad('userId', '', 'e', 1)

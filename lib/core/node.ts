@@ -215,7 +215,10 @@ export class RealtimeNode implements ConnectionOwner {
     const evicted = await this.bridge.userConnect(connection.userId, connection.id, this.limits.connectionsPerUser)
     // Ended while it was being registered: `ended` has withdrawn it before it was there.
     if (connection.ended) return await this.bridge.userDisconnect(connection.userId, connection.id)
-    if (evicted.length > 0) await this.bridge.request({ type: 'evict', connectionIds: evicted }, 5_000)
+    if (evicted.length === 0) return
+    // Not waited for: the newcomer is in whatever becomes of the others, and what is lost the next one asks for again.
+    this.bridge.request({ type: 'evict', connectionIds: evicted }, 5_000)
+      .catch((err: unknown) => connection.log.warn({ err }, 'realtime connections over the limit could not be closed'))
   }
 
   #refuse (connection: Connection, err: unknown): void {
