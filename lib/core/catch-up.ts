@@ -40,6 +40,10 @@ export interface Backlog {
   /** What the entries lead up to. */
   readonly position: Position
   readonly more: boolean
+  /** {@link Channel.resets} when the reading began. */
+  readonly resets: number
+  /** No more than this many of the newest, where these were asked for. */
+  readonly last?: number
 }
 
 /**
@@ -48,25 +52,25 @@ export interface Backlog {
  */
 export async function readBacklog (bridge: Bridge, channel: Channel, wanted: Wanted): Promise<Backlog | null> {
   const bounds = { limit: PAGE, maxBytes: MAX_ANSWER_MESSAGES }
+  const { resets } = channel
   let gap: GapReason | undefined
   if (wanted.since !== undefined) {
     if (wanted.since === formatPosition(channel.head)) {
-      return { since: wanted.since, entries: [], position: channel.head, more: false }
+      return { since: wanted.since, entries: [], position: channel.head, more: false, resets }
     }
     const read = await bridge.read(channel.name, { since: wanted.since, ...bounds })
     if (read.gap === undefined) {
-      return { since: wanted.since, entries: read.entries, position: read.position, more: read.more }
+      return { since: wanted.since, entries: read.entries, position: read.position, more: read.more, resets }
     }
     gap = read.gap
     if (wanted.last === undefined) {
-      return { since: wanted.since, gap, entries: null, position: read.head, more: false }
+      return { since: wanted.since, gap, entries: null, position: read.head, more: false, resets }
     }
   }
   if (wanted.last === undefined) return null
-  const { entries, head } = wanted.last === 0
-    ? { entries: [], head: channel.head }
-    : await bridge.read(channel.name, { last: wanted.last, ...bounds })
-  return { since: wanted.since ?? null, gap, entries, position: head, more: false }
+  const { last } = wanted
+  const { entries, head } = last === 0 ? { entries: [], head: channel.head } : await bridge.read(channel.name, { last, ...bounds })
+  return { since: wanted.since ?? null, gap, entries, position: head, more: false, resets, last }
 }
 
 /**
@@ -76,21 +80,24 @@ export async function readBacklog (bridge: Bridge, channel: Channel, wanted: Wan
  */
 export function settle (channel: Channel, follower: Follower, backlog: Backlog | null, budget: AnswerBudget): Recovery {
   if (backlog === null) {
+    const from = follower.live ? channel.positionOf(follower) : channel.head
     follower.live = true
-    channel.follow(follower, 0)
-    return { position: formatPosition(channel.head) }
+    channel.follow(follower, from === channel.head ? null : from)
+    return { position: formatPosition(from) }
   }
 
   const { since, gap } = backlog
   const verdict = since === null ? {} : gap === undefined ? { recovered: true } : { recovered: false, reason: gap }
 
-  if (backlog.position.epoch !== channel.head.epoch) {
-    // The log began anew between the read and now. What was read belongs to a past that nobody continues.
+  const replaced = backlog.resets !== channel.resets
+  if (replaced || backlog.position.epoch !== channel.head.epoch) {
+    // The log began anew, or lost its end, between the read and now: what was read may be a past that nobody continues. In
+    // the same epoch it would even look like the future of what arrives.
     follower.live = true
-    channel.follow(follower, 0)
+    channel.follow(follower, null)
     return {
       position: formatPosition(channel.head),
-      ...(since === null ? {} : { recovered: false, reason: gap ?? 'expired' as const }),
+      ...(since === null ? {} : { recovered: false, reason: gap ?? (replaced ? 'diverged' : 'expired') }),
       ...(backlog.entries === null ? {} : { messages: [] })
     }
   }
@@ -98,7 +105,8 @@ export function settle (channel: Channel, follower: Follower, backlog: Backlog |
   const arrived = channel.since(backlog.position)
   const newestOnly = since === null || gap !== undefined
   const read = backlog.entries ?? []
-  const whole = arrived === null || backlog.more ? read : [...read, ...(backlog.entries === null ? [] : arrived)]
+  const all = arrived === null || backlog.more ? read : [...read, ...(backlog.entries === null ? [] : arrived)]
+  const whole = backlog.last === undefined ? all : all.slice(Math.max(0, all.length - backlog.last))
   const fitting = newestOnly ? fitNewest(whole, budget) : fitOldest(whole, budget)
   const cut = !newestOnly && fitting.length < whole.length
   const more = cut || backlog.more || arrived === null
@@ -106,13 +114,14 @@ export function settle (channel: Channel, follower: Follower, backlog: Backlog |
 
   if (more) {
     follower.live = false
-    channel.follow(follower, 0)
+    channel.follow(follower, null)
     const position = cut ? lastPosition(fitting, since) : formatPosition(backlog.position)
     return { position, ...verdict, ...messages, more: true }
   }
-  const position = backlog.position.offset > channel.head.offset ? backlog.position : channel.head
+  const ahead = backlog.position.offset > channel.head.offset ? backlog.position : null
+  const position = ahead ?? channel.head
   follower.live = true
-  channel.follow(follower, position.offset)
+  channel.follow(follower, ahead)
   return { position: formatPosition(position), ...verdict, ...messages }
 }
 
