@@ -59,7 +59,8 @@ export interface Authentication<User = RealtimeUser> {
 /** Authentication by the application itself. */
 export interface CustomAuthOptions {
   /**
-   * Tells whose request this is; `null`, or throwing, is 401. Runs for the handshake, for tickets and for renewals.
+   * Tells whose request this is; `null` is 401. An error with a `statusCode` from 400 to 499 is answered as that; any other is a
+   * failure, not a verdict: 503 with Retry-After. Runs for handshakes, tickets, renewals and statistics.
    */
   authenticate (request: FastifyRequest): Authentication | null | Promise<Authentication | null>
   secret?: undefined
