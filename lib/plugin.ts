@@ -3,12 +3,12 @@ import type { Realtime } from '../types/realtime.js'
 import type { RealtimeOptions } from '../types/options.js'
 import { createMemoryBridge } from './bridge/memory/memory-bridge.js'
 import { systemClock } from './clock.js'
-import { askNodes } from './core/cluster.js'
+import { askNodes, renewConnection } from './core/cluster.js'
 import { RealtimeNode } from './core/node.js'
 import { userRoomPolicy } from './declare.js'
 import { acceptSocket } from './http/accept.js'
 import type { HttpDeps } from './http/contract.js'
-import { claimServer, registerDependencies } from './http/dependencies.js'
+import { acceptedPayload, claimServer, registerDependencies } from './http/dependencies.js'
 import { createKit } from './http/kit.js'
 import { httpRoutes } from './http/routes.js'
 import { UpgradeGuard } from './http/upgrade-guard.js'
@@ -28,7 +28,8 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     bridge,
     clock,
     log: fastify.log,
-    limits: options.limits,
+    // What clients are told, so not more than a server of the application lets through.
+    limits: { ...options.limits, payload: acceptedPayload(fastify, options.limits.payload) },
     heartbeat: options.heartbeat,
     drain: options.drain,
     keyTtl: options.idempotency.ttl,
@@ -66,10 +67,7 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     clock,
     draining: () => node.drain.draining,
     accept: (handover) => acceptSocket(node, handover),
-    async renew (connectionId, { user, expiresAt }) {
-      const { results } = await askNodes(bridge, { type: 'renew', connectionId, user, expiresAt })
-      return results.find((outcome) => outcome !== null) ?? 'not-found'
-    },
+    renew: (connectionId, { user, expiresAt }) => renewConnection(bridge, connectionId, user, expiresAt),
     stats: () => facadeOf(fastify).stats(),
     async rooms (after, limit) {
       const { results } = await askNodes(bridge, { type: 'rooms', after, limit: limit + 1 })

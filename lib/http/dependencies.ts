@@ -70,8 +70,7 @@ export async function registerDependencies (
   const server = fastify.websocketServer.options
   server.handleProtocols = chooseProtocol(raw => ours.has(raw), server.handleProtocols)
 
-  // ws takes 0 for no limit.
-  const theirs = server.maxPayload || Infinity
+  const theirs = bytesAccepted(server)
   if (sharedServer && theirs !== options.limits.payload) {
     fastify.log.warn({ maxPayload: server.maxPayload, 'limits.payload': options.limits.payload },
       theirs > options.limits.payload
@@ -79,11 +78,21 @@ export async function registerDependencies (
         : 'realtime: the registered @fastify/websocket refuses messages smaller than limits.payload')
   }
   return {
-    maxPayload: Math.min(theirs, options.limits.payload),
+    maxPayload: acceptedPayload(fastify, options.limits.payload),
     sharedServer,
     markOurs: raw => { ours.add(raw) },
     verify
   }
+}
+
+/** Bytes of a message that arrive at all: a server that the application made may take fewer than `payload`. */
+export function acceptedPayload (fastify: FastifyInstance, payload: number): number {
+  return fastify.hasDecorator('websocketServer') ? Math.min(bytesAccepted(fastify.websocketServer.options), payload) : payload
+}
+
+/** ws takes 0 for no limit. */
+function bytesAccepted ({ maxPayload }: ServerOptions): number {
+  return maxPayload || Infinity
 }
 
 async function registerJwt (fastify: FastifyInstance, auth: ResolvedAuth): Promise<VerifyToken | null> {
