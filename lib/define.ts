@@ -6,7 +6,9 @@ import type { DefinedRooms, RoomMap } from '../types/policy.js'
 /**
  * Room policies, typed: params from the patterns, content from the schemas of the events. Returns what it is given.
  *
- * An object written inside `register` cannot be inferred, which is why this function exists.
+ * An object written inside `register` cannot be inferred, which is why this function exists. A callback that returns what
+ * `server.realtime` gave it needs a return type (`join: async (ctx): Promise<boolean> => ...`) once these rooms are part of
+ * `Register`: their type would depend on itself otherwise.
  *
  * @example
  * ```ts

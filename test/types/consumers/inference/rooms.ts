@@ -1,7 +1,7 @@
 /* eslint-disable @typescript-eslint/no-unused-vars -- values are here for their types */
 import { Type } from '@sinclair/typebox'
 import { defineCall, defineRooms } from 'fastify-realtime'
-import type { AnyEvents, ApiOf, RoomMap } from 'fastify-realtime'
+import type { AnyEvents, ApiOf, PublishResult, RoomMap } from 'fastify-realtime'
 import * as Type1 from 'typebox'
 import { z } from 'zod'
 import { equal } from './equal.js'
@@ -58,9 +58,14 @@ export const rooms = defineRooms({
       equal<typeof message.content, unknown>(true)
     }
   },
+  // A policy that answers out of the decorators needs its return type written down, or the Api would depend on itself.
+  'full:{id}': {
+    join: async ({ roomId, server }): Promise<boolean> => (await server.realtime.presence(`chat:${roomId}`)).count < 5,
+    events: { note: Type.String() }
+  },
   lobby: {}
 })
-equal<keyof typeof rooms, 'chat:{id}' | 'chat:lobby' | 'user:{id}' | 'org:{org}:files:{rest*}' | '{tenant}:news' | 'open:{id}' | 'lobby'>(true)
+equal<keyof typeof rooms, 'chat:{id}' | 'chat:lobby' | 'user:{id}' | 'org:{org}:files:{rest*}' | '{tenant}:news' | 'open:{id}' | 'full:{id}' | 'lobby'>(true)
 
 export const more = { ...rooms, ...defineRooms({ 'late:{id}': { events: { tick: Type.Number() } } }) }
 const plain: RoomMap = more
@@ -116,6 +121,14 @@ export const json = defineCall('json', {
 }, (ctx, content) => {
   equal<typeof content, { a: string, b: number[] }>(true)
 })
+// A handler may answer out of the decorators: calls depend on rooms, not the other way round.
+export const say = defineCall('say', { schema: { content: Type.Object({ text: Type.String() }) } }, async ({ server }, content) => {
+  return await server.realtime.notifyRoom('chat:1', 'message', content)
+})
+export const sayWrong = defineCall('say.wrong', {}, async ({ server }) => {
+  // @ts-expect-error wrong content
+  return await server.realtime.notifyRoom('chat:1', 'message', { text: 1 })
+})
 // @ts-expect-error the response does not fit its schema
 defineCall('wrong', { schema: { response: z.object({ total: z.number() }) } }, () => ({ total: 'x' }))
 // @ts-expect-error neither asynchronously
@@ -125,17 +138,17 @@ const shipped = { shipped: Type.Object({ order: Type.String() }) }
 
 export type Api = ApiOf<{
   rooms: typeof more
-  calls: { getOrder: typeof getOrder, ping: typeof ping }
+  calls: { getOrder: typeof getOrder, ping: typeof ping, say: typeof say }
   direct: typeof shipped
 }>
 equal<Api['rooms']['chat:{id}'], { message: { text: string }, edit: { n: number, at: Date } }>(true)
 equal<Api['rooms']['late:{id}'], { tick: number }>(true)
 equal<Api['rooms']['open:{id}'], AnyEvents>(true)
 equal<Api['rooms']['org:{org}:files:{rest*}'], { saved: { path: string, size?: number } }>(true)
-equal<Api['calls'], { 'orders.get': { content: { id: string }, response: { total: number, state: 'open' | 'paid' } }, ping: { content: unknown, response: { pong: string } } }>(true)
+equal<Api['calls'], { 'orders.get': { content: { id: string }, response: { total: number, state: 'open' | 'paid' } }, ping: { content: unknown, response: { pong: string } }, say: { content: { text: string }, response: PublishResult } }>(true)
 equal<Api['direct'], { shipped: { order: string } }>(true)
 equal<keyof Api, 'rooms' | 'calls' | 'direct'>(true)
-equal<ApiOf<{ calls: [typeof getOrder, typeof ping] }>['calls'], Api['calls']>(true)
+equal<ApiOf<{ calls: [typeof getOrder, typeof ping, typeof say] }>['calls'], Api['calls']>(true)
 equal<ApiOf<{ rooms: typeof plain }>['rooms'][string], AnyEvents>(true)
 const literal = { 'x:{id}': { events: { a: Type.String() } }, y: {} }
 equal<ApiOf<{ rooms: typeof literal }>['rooms'], { 'x:{id}': { a: string }, y: AnyEvents }>(true)
