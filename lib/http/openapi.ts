@@ -1,4 +1,4 @@
-import type { FastifySchema } from 'fastify'
+import type { FastifyContextConfig, FastifySchema } from 'fastify'
 
 /** What @fastify/swagger hands to the transform of a route. */
 interface Documented {
@@ -11,7 +11,7 @@ interface Documented {
  * `config` of our open routes. They are in JSON Schema whatever the app uses, so its own transform for @fastify/swagger, made for
  * Zod say, must not get them.
  */
-export const openRoute = { swaggerTransform: false } as const
+export const openRoute: FastifyContextConfig & { readonly swaggerTransform: false } = { swaggerTransform: false }
 
 /** `config` of those that want credentials: names the app's bearer scheme, if its document has one; naming none it has would throw. */
 export const bearerRoute = {

@@ -1,6 +1,6 @@
 /* global document, fetch, location, localStorage, navigator, sessionStorage, crypto */
 import { Connection } from './connection.js'
-import { $, clone, dayRow, dismissToasts, drawer, messageRow, orderRow, sameDay, setAvatar, setBadge, setTime, toast } from './dom.js'
+import { $, clone, dayRow, dismissToasts, drawer, gapRow, messageRow, orderRow, sameDay, setAvatar, setBadge, setTime, toast } from './dom.js'
 
 const ORDERS = 'orders:live'
 const DEFAULT_ROOMS = ['chat:general', 'chat:random', 'chat:coffee', ORDERS]
@@ -133,7 +133,7 @@ function show (view) {
   dismissToasts(view.key)
 }
 
-const unread = (view) => view.messages.filter(({ userId, timestamp }) => userId !== me && timestamp > (readAt[view.key] ?? 0)).length
+const unread = (view) => view.messages.filter(({ userId, timestamp, gap }) => !gap && userId !== me && timestamp > (readAt[view.key] ?? 0)).length
 
 function markRead (view) {
   if (view === current && document.visibilityState === 'visible') {
@@ -158,12 +158,15 @@ const toMessage = ({ userId, content, timestamp, position, key, event }) => ({
   ...(event === 'placed' ? { order: content } : { text: content.text })
 })
 
-/** A room was entered, again perhaps. What cannot be joined to what is here replaces it. */
+/** A room was entered, again perhaps. Where what comes now does not follow what is here, a gap is shown. */
 function joined (roomId, { messages, whole }) {
   const view = viewOf(roomId)
-  const fresh = messages.map(toMessage)
-  view.messages = whole ? [...view.messages, ...fresh] : fresh
-  if (!whole) view.earlier = fresh.length >= 50
+  const first = view.messages.length === 0
+  const known = new Set(view.messages.map(({ position }) => position))
+  const fresh = messages.map(toMessage).filter(({ position }) => !known.has(position))
+  if (first) view.earlier = fresh.length >= 50
+  else if (!whole && fresh.length === messages.length) addGap(view)
+  view.messages.push(...fresh)
   for (const { userId, key } of fresh) if (userId === me) view.pending.delete(key)
   if (view === current) {
     const follow = atEnd()
@@ -171,6 +174,11 @@ function joined (roomId, { messages, whole }) {
     if (follow) $('scroller').scrollTop = $('scroller').scrollHeight
   }
   markRead(view)
+}
+
+function addGap (view) {
+  const last = view.messages.at(-1)
+  if (!last.gap) view.messages.push({ gap: true, userId: null, timestamp: last.timestamp })
 }
 
 function left (roomId, reason) {
@@ -225,10 +233,13 @@ function add (view, entry) {
 function append (entry, previous) {
   if (previous === undefined || !sameDay(previous.timestamp, entry.timestamp)) $('messages').append(dayRow(entry.timestamp))
   $('empty').hidden = true
+  if (entry.gap) return $('messages').append(gapRow())
   if (entry.order !== undefined) return $('messages').append(orderRow(entry))
-  const follows = previous?.userId === entry.userId && sameDay(previous.timestamp, entry.timestamp) &&
-    entry.timestamp - previous.timestamp < TOGETHER
-  $('messages').append(messageRow(entry, { mine: entry.userId === me, follows }))
+  $('messages').append(messageRow(entry, { mine: entry.userId === me, follows: follows(previous, entry.userId, entry.timestamp) }))
+}
+
+function follows (previous, userId, timestamp) {
+  return previous?.userId === userId && sameDay(previous.timestamp, timestamp) && timestamp - previous.timestamp < TOGETHER
 }
 
 function renderMessages () {
@@ -251,7 +262,7 @@ function renderMessages () {
 /** Messages that are not in the log yet. */
 function renderPending () {
   $('pending').replaceChildren(...[...current.pending].map(([key, { text, failed, timestamp }]) => {
-    const row = messageRow({ userId: me, text, timestamp }, { mine: true, follows: current.messages.at(-1)?.userId === me })
+    const row = messageRow({ userId: me, text, timestamp }, { mine: true, follows: follows(current.messages.at(-1), me, timestamp) })
     row.classList.toggle('failed', failed !== undefined)
     if (failed !== undefined) {
       const again = Object.assign(document.createElement('button'), { className: 'quiet', textContent: 'Try again' })

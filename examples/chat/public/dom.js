@@ -58,6 +58,13 @@ export function orderRow ({ userId, order, timestamp }) {
   return row
 }
 
+export function gapRow () {
+  const row = clone('day-item')
+  row.classList.add('gap')
+  row.firstElementChild.textContent = 'The server has another history; something may be missing here'
+  return row
+}
+
 export function dayRow (timestamp) {
   const row = clone('day-item')
   row.firstElementChild.textContent = sameDay(timestamp, Date.now()) ? 'Today' : calendar.format(timestamp)
