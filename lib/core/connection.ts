@@ -40,7 +40,7 @@ export interface ConnectionLimits {
   readonly messages: RateLimit
   readonly joins: RateLimit
   readonly calls: number
-  /** Bytes that may wait to be sent, and bytes of frames that may wait for their turn. */
+  /** Bytes that may wait to be sent, and bytes of frames that may wait for the welcome. */
   readonly outbound: number
 }
 
@@ -100,6 +100,8 @@ export class Connection implements OutboxOptions, Peer {
   resuming = false
   /** What onDisconnect pairs with. */
   announced = false
+  /** Ended by a client that said goodbye; any other end may be followed by a return within the grace window. */
+  farewell = false
   heartbeat: HeartbeatHandle | null = null
   expiry: TimerHandle | null = null
   readonly #owner: ConnectionOwner
@@ -221,9 +223,9 @@ export class Connection implements OutboxOptions, Peer {
     }
     const { limits } = this.#owner
     if (this.#state === 'opening') {
+      if (this.#early.length >= limits.messages.max || this.#waitingBytes + size > limits.outbound) return this.#tooManyWaiting(frame)
       this.#waitingBytes += size
-      if (this.#early.length >= limits.messages.max || this.#waitingBytes > limits.outbound) this.#tooManyWaiting(frame)
-      else this.#early.push(frame)
+      this.#early.push(frame)
     } else if (this.lanes.waiting >= limits.messages.max) {
       this.#tooManyWaiting(frame)
     } else {
@@ -320,6 +322,7 @@ export class Connection implements OutboxOptions, Peer {
   closed (code: number, reason: string): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    this.farewell = code === 1000 && reason !== 'goaway'
     this.#early = []
     this.#pendingIds = null
     this.#outbox.close()
