@@ -1,7 +1,9 @@
 import t from 'tap'
 import type { RoomContext, RoomMap } from '../lib/index.js'
+import { renewConnection } from '../lib/core/cluster.js'
 import type { TestApp } from './helpers/app.js'
 import { createApp } from './helpers/app.js'
+import { createNode, turns } from './helpers/core-node.js'
 
 const rooms: RoomMap = {
   'chat:{id}': { join: ({ user }: RoomContext) => user.role !== 'guest', publish: 'members' },
@@ -49,4 +51,43 @@ await t.test('not for another user, not for nobody, not without a valid credenti
   client.ws.terminate()
   await client.closed
   while ((await renew(app, connectionId, app.token('ada'))).status !== 404) await new Promise(resolve => setImmediate(resolve))
+})
+
+await t.test('policies may take their time, but not for ever: one that does not answer says no', async t => {
+  let slow = false
+  let answer = (_allowed: boolean): void => {}
+  const policy = { join: () => slow ? new Promise<boolean>(resolve => { answer = resolve }) : true }
+  const { node, bridge, clock, connect } = await createNode(t, { rooms: { 'slow:{id}': policy, 'open:{id}': { join: () => true } } })
+  const ann = await connect('ann')
+  for (const roomId of ['slow:1', 'open:1']) await ann.request({ type: 'join', roomId })
+  slow = true
+  const renew = () => renewConnection(bridge, ann.connection.id, { id: 'ann', n: 1 }, null)
+
+  const first = renew()
+  await turns()
+  clock.advance(9_000)
+  answer(true)
+  t.equal(await first, 'renewed', 'longer than other commands may')
+  t.ok(ann.connection.memberships.has('slow:1'))
+
+  const second = renew()
+  await turns()
+  t.equal(ann.connection.user.n, 1, 'the credential itself is replaced at once')
+  clock.advance(10_100)
+  t.equal(await second, 'renewed')
+  t.match(await ann.next('left'), { roomId: 'slow:1', reason: 'revoked' })
+  answer(true)
+  await turns()
+  t.same([...ann.connection.memberships.keys()], ['open:1'], 'a late yes changes nothing')
+  t.equal(node.connections.size, 1)
+})
+
+await t.test('a connection that only a silent node can have is not said to be missing', async t => {
+  const { bridge, connect } = await createNode(t)
+  const ann = await connect('ann')
+  const partly: typeof bridge = { ...bridge, request: async (command, timeout) => ({ ...await bridge.request(command, timeout), unreachable: ['far'] }) }
+  t.equal(await renewConnection(partly, ann.connection.id, { id: 'ann' }, null), 'renewed')
+  t.equal(await renewConnection(partly, ann.connection.id, { id: 'bob' }, null), 'other-user')
+  await t.rejects(renewConnection(partly, 'nobody', { id: 'ann' }, null), { name: 'BridgeError' })
+  t.equal(await renewConnection(bridge, 'nobody', { id: 'ann' }, null), 'not-found')
 })

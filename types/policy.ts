@@ -40,7 +40,8 @@ export interface RoomPolicy<
 > {
   /**
    * May this user join? Without it nobody may. Throwing refuses too: a refusal with its message, any other error as `internal`.
-   * Runs again on a resume and on a renewal of the credential.
+   * Runs again on a resume and on a renewal of the credential. With `onJoin` it has 10 s: a join that takes longer is answered
+   * `unavailable`, and a member whose renewal does is out (`left`, `revoked`).
    */
   join? (ctx: RoomContext<RoomParams<Pattern>>): boolean | Promise<boolean>
 

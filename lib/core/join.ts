@@ -1,4 +1,3 @@
-import { BridgeError } from '../bridge/bridge.js'
 import type { Bridge } from '../bridge/bridge.js'
 import type { Clock } from '../clock.js'
 import type { ErrorBody, JoinAnswer, ResumedRoom } from '../protocol/encode.js'
@@ -8,12 +7,10 @@ import { readBacklog, settle } from './catch-up.js'
 import type { AnswerBudget, Backlog } from './catch-up.js'
 import type { Channel } from './channel.js'
 import type { Connection } from './connection.js'
+import { patiently } from './patience.js'
 import type { Membership, Room, RoomMatch } from './room.js'
 import type { Rooms } from './rooms.js'
 import type { Timers } from './timers.js'
-
-/** How long policies and hooks of one join may take, in ms; after that it is answered `unavailable`. */
-export const PATIENCE = 10_000
 
 export interface JoinerOptions {
   readonly bridge: Bridge
@@ -23,6 +20,8 @@ export interface JoinerOptions {
   /** Rooms a connection may be in. */
   readonly maxRooms: number
 }
+
+const FULL: ErrorBody = { code: 'limit_reached', message: 'the room is full' }
 
 /** A join that may take effect: in one turn, together with the answer that announces it. */
 export interface PreparedJoin {
@@ -58,17 +57,15 @@ export class Joiner {
     if (connection.memberships.size + connection.joining >= maxRooms) {
       return refused(request, { code: 'limit_reached', message: 'too many rooms for one connection' })
     }
+    if (!rooms.open) return refused(request, { code: 'unavailable' })
 
     const attempt = new Attempt(connection, match, request, this.#options)
-    const expired = this.#options.timers.after(PATIENCE, () => attempt.giveUp())
     try {
-      await Promise.race([attempt.run(), attempt.gaveUp])
+      await patiently(this.#options.timers, attempt.run())
       return attempt
     } catch (err) {
       attempt.abandon()
       return refused(request, connection.describe(err))
-    } finally {
-      this.#options.timers.cancel(expired)
     }
   }
 
@@ -111,8 +108,6 @@ export class Joiner {
 
 /** A first join. It counts toward the connection's rooms from its beginning until `complete` or `abandon`. */
 class Attempt implements PreparedJoin {
-  readonly gaveUp: Promise<never>
-  giveUp: () => void = () => {}
   readonly #connection: Connection
   readonly #match: RoomMatch
   readonly #request: ResumeRoom
@@ -132,11 +127,6 @@ class Attempt implements PreparedJoin {
     this.#request = request
     this.#options = options
     connection.joining++
-    this.gaveUp = new Promise((resolve, reject) => {
-      this.giveUp = () => reject(new BridgeError('unavailable', 'the join took too long'))
-    })
-    // Only the race listens, and it may be over first.
-    this.gaveUp.catch(() => {})
   }
 
   async run (): Promise<void> {
@@ -157,7 +147,7 @@ class Attempt implements PreparedJoin {
     channel.beginRead()
     const membership = rooms.create(this.#connection, channel, allowedAt)
     if (!rooms.hasPlace(membership)) {
-      this.#error = { code: 'limit_reached', message: 'the room is full' }
+      this.#error = FULL
       return
     }
     this.#backlog = await readBacklog(bridge, channel, wantedOf(this.#match, this.#request))
@@ -169,31 +159,24 @@ class Attempt implements PreparedJoin {
     }
     this.#announced = true
     this.#membership = membership
-    await rooms.attachPresence(membership)
-    // Given up in the meantime: what `abandon` withdrew may have been written after that.
-    if (this.#over) rooms.detachPresence(membership, 0)
+    if (!await rooms.attachPresence(membership)) this.#error = FULL
   }
 
   complete (budget: AnswerBudget): ResumedRoom {
     const { roomId } = this.#request
     const channel = this.#channel
     const membership = this.#membership
-    if (this.#error !== null || channel === null || membership === null || this.#done()) {
+    if (this.#error !== null) return this.#refuse(this.#error)
+    if (channel === null || membership === null || this.#done()) {
       this.abandon()
-      return { roomId, error: this.#error ?? { code: 'unavailable' } }
+      return { roomId, error: { code: 'unavailable' } }
     }
-    if (channel.removedSince(membership.userId, membership.allowedAt)) {
-      this.abandon()
-      return { roomId, error: { code: 'forbidden' } }
-    }
+    if (channel.removedSince(membership.userId, membership.allowedAt)) return this.#refuse({ code: 'forbidden' })
     if (this.#connection.user !== this.#user) {
       this.abandon()
       return { roomId, error: { code: 'unavailable', message: 'the credential was renewed meanwhile' } }
     }
-    if (!this.#options.rooms.hasPlace(membership)) {
-      this.abandon()
-      return { roomId, error: { code: 'limit_reached', message: 'the room is full' } }
-    }
+    if (!this.#options.rooms.hasPlace(membership)) return this.#refuse(FULL)
     this.#end()
     this.#options.rooms.enter(membership)
     const joined = answer(membership, this.#request, this.#backlog, budget)
@@ -201,11 +184,21 @@ class Attempt implements PreparedJoin {
     return joined
   }
 
+  /** The connection may come back, and the user may be in its grace window from an earlier one: that is not to be cut short. */
   abandon (): void {
+    this.#withdraw(this.#options.rooms.linger(this.#connection, this.#match))
+  }
+
+  #refuse (error: ErrorBody): ResumedRoom {
+    this.#withdraw(0)
+    return { roomId: this.#request.roomId, error }
+  }
+
+  #withdraw (linger: number): void {
     if (this.#over) return
     this.#end()
     const { rooms } = this.#options
-    if (this.#membership !== null) rooms.detachPresence(this.#membership, 0)
+    if (this.#membership !== null) rooms.detachPresence(this.#membership, linger)
     if (this.#channel !== null) {
       this.#channel.endRead()
       rooms.release(this.#channel)

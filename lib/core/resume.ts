@@ -5,8 +5,9 @@ import { answerBudget } from './catch-up.js'
 import type { AnswerBudget } from './catch-up.js'
 import type { Connection } from './connection.js'
 import type { Inboxes } from './inbox.js'
-import { PATIENCE, refused } from './join.js'
+import { refused } from './join.js'
 import type { Joiner, PreparedJoin } from './join.js'
+import { PATIENCE } from './patience.js'
 import type { Timers } from './timers.js'
 
 export interface ResumerOptions {

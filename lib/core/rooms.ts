@@ -1,4 +1,4 @@
-import { roomChannel } from '../bridge/bridge.js'
+import { BridgeError, roomChannel } from '../bridge/bridge.js'
 import type { Bridge } from '../bridge/bridge.js'
 import type { Clock } from '../clock.js'
 import { joinedFrame, leftFrame } from '../protocol/encode.js'
@@ -11,6 +11,7 @@ import type { Connection } from './connection.js'
 import type { Connections } from './connections.js'
 import type { Hooks } from './hooks.js'
 import type { Hub } from './hub.js'
+import { patiently } from './patience.js'
 import type { PatternTable } from './pattern.js'
 import { USER_ROOM_PREFIX } from './policy.js'
 import type { Policy } from './policy.js'
@@ -81,26 +82,35 @@ export class Rooms implements MembershipOwner {
     await match.value.onJoin?.(roomContext(connection, match))
   }
 
-  async attachPresence ({ connection, channel, room }: Membership): Promise<void> {
-    if (room.mirror === null) return
-    await this.#options.bridge.presenceAttach(channel.name, connection.userId, connection.id)
+  /** Makes the user present, where the room keeps that. False: it is full, and that goes for the whole cluster. */
+  async attachPresence ({ connection, channel, room }: Membership): Promise<boolean> {
+    if (room.mirror === null) return true
+    return await this.#options.bridge.presenceAttach(channel.name, connection.userId, connection.id, room.policy.members)
   }
 
+  /** Ends what {@link attachPresence} began, also while that is still under way; the bridge sees to it that the store learns of it. */
   detachPresence ({ connection, channel, room }: Membership, linger: number): void {
     if (room.mirror === null) return
-    this.#options.bridge.presenceDetach(channel.name, connection.userId, connection.id, linger)
-      .catch((err: unknown) => connection.log.warn({ err }, 'realtime presence could not be withdrawn'))
+    this.#options.bridge.presenceDetach(channel.name, connection.userId, connection.id, linger).catch((err: unknown) => {
+      // Only a closed bridge refuses, and takes all of this node with it.
+      if (!(err instanceof BridgeError)) connection.log.error({ err }, 'realtime presence could not be withdrawn')
+    })
+  }
+
+  /** How long in ms a user stays present when the connection is gone, or came to nothing while it joined. */
+  linger (connection: Connection, match: RoomMatch): number {
+    return connection.farewell ? 0 : match.value.presence?.grace ?? 0
   }
 
   /**
-   * Is there a place for this user? A user who is in with another device takes none. Where there is presence, those who ask at
-   * once are present before it is decided who stays, so that every node decides alike.
+   * Is there a place for this user, as far as this node knows? A user who is in with another device takes none. Without presence
+   * nobody knows more, so the limit is one of each node; with it {@link attachPresence} decides, and this spares a full room
+   * the hooks.
    */
   hasPlace (membership: Membership): boolean {
     const { room, userId } = membership
     const { members } = room.policy
-    const { mirror } = room
-    if (mirror !== null) return mirror.has(userId) ? mirror.isAmong(userId, members) : mirror.count < members
+    if (room.mirror !== null) return room.mirror.count < members || room.mirror.has(userId)
     return room.users < members || this.#siblings(membership).length > 0
   }
 
@@ -148,20 +158,31 @@ export class Rooms implements MembershipOwner {
     if (onLeave !== null) await leaving(connection, () => onLeave(roomContext(connection, match), reason))
   }
 
-  /** The server puts a connection into a room: no policy is asked, hooks run. */
+  /** New joins are refused while the bridge is down, even where this node could still seat them: nobody else would know. */
+  get open (): boolean {
+    return this.#options.bridge.status().state === 'up'
+  }
+
+  /**
+   * The server puts a connection into a room: no policy is asked, hooks run. False: it is gone, was removed meanwhile, or the
+   * room is full.
+   * @throws {BridgeError}
+   */
   async place (connection: Connection, match: RoomMatch): Promise<boolean> {
     if (connection.ended) return false
     if (connection.memberships.has(match.roomId)) return true
+    if (!this.open) throw new BridgeError('unavailable', 'the bridge is down')
     const channel = await this.acquire(match)
     const membership = this.create(connection, channel, this.#options.clock.now())
     let announced = false
     try {
+      if (!this.hasPlace(membership)) throw new Withdrawn()
       await this.announceJoin(connection, match)
       announced = true
-      await this.attachPresence(membership)
+      if (!await this.attachPresence(membership) || !this.hasPlace(membership)) throw new Withdrawn()
       if (connection.ended || channel.removedSince(connection.userId, membership.allowedAt)) throw new Withdrawn()
     } catch (err) {
-      this.detachPresence(membership, 0)
+      this.detachPresence(membership, connection.ended ? this.linger(connection, match) : 0)
       this.release(channel)
       if (announced) void this.announceLeave(connection, match, 'closed')
       if (err instanceof Withdrawn) return false
@@ -174,11 +195,14 @@ export class Rooms implements MembershipOwner {
     return true
   }
 
-  /** Asks the policies of all rooms again, for a credential that was renewed; leaves those that say no. */
+  /**
+   * Asks the policies of all rooms again, for a credential that was renewed; leaves those that say no. One that does not answer
+   * in time says no: without its word nobody stays.
+   */
   async reauthorize (connection: Connection): Promise<void> {
     await Promise.all([...connection.memberships.values()].map(async (membership) => {
       const { room } = membership
-      const allowed = await this.allows(connection, room.match).catch((err: unknown) => {
+      const allowed = await patiently(this.#options.timers, this.allows(connection, room.match)).catch((err: unknown) => {
         logError(connection.log, err, 'realtime join policy failed on renewal')
         return false
       })
@@ -211,5 +235,5 @@ async function leaving (connection: Connection, run: () => unknown): Promise<voi
   }
 }
 
-/** The join came to nothing while it was under way: the connection is gone, or the user was removed. */
+/** The join came to nothing: the connection is gone, the user was removed, or the room is full. */
 class Withdrawn extends Error {}
