@@ -25,6 +25,8 @@ export interface Follower {
   since: number
   /** Entries up to this offset are in the answer that the follower got. */
   skip: number
+  /** Where that answer led to, when its read was ahead of what had arrived here. */
+  ahead: Position | null
   /** False while the follower reads the log page by page: no messages meanwhile. */
   live: boolean
   /** Whether presence frames are wanted. */
@@ -64,6 +66,7 @@ export class Channel<View extends ChannelView = ChannelView> {
   #subscription: Subscription | null = null
   #head: Position = { epoch: '0', offset: 0, chain: '0' }
   #seq = 0
+  #resets = 0
   #recent: Entry[] = []
   #recentBytes = 0
   /** Entries up to this offset may have arrived without being kept. */
@@ -82,6 +85,11 @@ export class Channel<View extends ChannelView = ChannelView> {
   /** Position of the last entry that arrived here. */
   get head (): Position {
     return this.#head
+  }
+
+  /** How often the log was reset. What was read of it before the latest may belong to a history that nobody continues. */
+  get resets (): number {
+    return this.#resets
   }
 
   get size (): number {
@@ -134,9 +142,16 @@ export class Channel<View extends ChannelView = ChannelView> {
         return
       case 'reset':
         this.#head = event.position
+        this.#resets++
         this.#forgetRecent()
         this.#push('reset', event.position.offset, this.view.reset(event.reason, event.position), null)
     }
+  }
+
+  /** Up to where a live follower has been served, or will be without its doing. */
+  positionOf (follower: Follower): Position {
+    const { ahead } = follower
+    return ahead !== null && ahead.epoch === this.#head.epoch && ahead.offset > this.#head.offset ? ahead : this.#head
   }
 
   /** Hands a follower at once what is still on its way to it, so that an answer given now can stand for all of that. */
@@ -144,10 +159,11 @@ export class Channel<View extends ChannelView = ChannelView> {
     if (this.#fanOut.receivers.has(follower)) this.#fanOut.flushTo(follower)
   }
 
-  /** Adds a follower; it gets what arrives from now on, entries up to `skip` excepted. */
-  follow (follower: Follower, skip: number): void {
+  /** Adds a follower; it gets what arrives from now on, entries up to `ahead` excepted. */
+  follow (follower: Follower, ahead: Position | null): void {
     follower.since = this.#seq
-    follower.skip = skip
+    follower.skip = ahead?.offset ?? 0
+    follower.ahead = ahead
     this.#fanOut.receivers.add(follower)
   }
 
@@ -231,6 +247,7 @@ function deliver (follower: Follower, items: readonly Item[]): void {
         break
       case 'reset':
         follower.skip = 0
+        follower.ahead = null
         if (follower.live && item.frame !== null) follower.send(item.frame)
         break
       case 'removal':

@@ -17,7 +17,13 @@ interface Sliced {
 /** Takes turns among the fan-outs that have work: one slice a turn of the event loop, round robin. */
 export class FanOutScheduler {
   readonly #waiting: Sliced[] = []
+  /** Told when a delivery threw, which is a defect: the receiver it was for missed something, the others did not. */
+  readonly onError: (err: unknown) => void
   #armed = false
+
+  constructor (onError: (err: unknown) => void) {
+    this.onError = onError
+  }
 
   schedule (work: Sliced): void {
     this.#waiting.push(work)
@@ -69,7 +75,7 @@ export class FanOut<Receiver, Item> implements Sliced {
       // What a delivery itself pushes (a removal ends typing) waits until everybody has this item.
       this.#delivering = true
       const items = [item]
-      for (const receiver of this.receivers) this.#deliver(receiver, items)
+      for (const receiver of this.receivers) this.#hand(receiver, items)
       this.#delivering = false
       if (this.#queue.length > 0) this.#scheduler.schedule(this)
     } else {
@@ -81,7 +87,16 @@ export class FanOut<Receiver, Item> implements Sliced {
   /** Hands a receiver at once what is on its way to it; `deliver` knows what it had before. */
   flushTo (receiver: Receiver): void {
     // In one go: a receiver that is removed by the first of them must not get the rest.
-    if (this.#batch.length + this.#queue.length > 0) this.#deliver(receiver, [...this.#batch, ...this.#queue])
+    if (this.#batch.length + this.#queue.length > 0) this.#hand(receiver, [...this.#batch, ...this.#queue])
+  }
+
+  /** One receiver's trouble must stop neither the others nor the queue. */
+  #hand (receiver: Receiver, items: readonly Item[]): void {
+    try {
+      this.#deliver(receiver, items)
+    } catch (err) {
+      this.#scheduler.onError(err)
+    }
   }
 
   slice (budget: number): number {
@@ -97,7 +112,7 @@ export class FanOut<Receiver, Item> implements Sliced {
         this.#batch = []
         break
       }
-      this.#deliver(next.value, this.#batch)
+      this.#hand(next.value, this.#batch)
       served++
     }
     // An empty pass still costs its turn, so that a queue nobody listens to cannot spin.

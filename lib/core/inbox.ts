@@ -51,8 +51,11 @@ export class InboxFollower implements Follower {
   readonly channel: Channel<Inbox>
   /** Where delivery begins for a device that does not say otherwise. */
   readonly welcome: Position
+  /** {@link Channel.resets} at that time. */
+  readonly resets: number
   since = 0
   skip = 0
+  ahead: Position | null = null
   live = false
   readonly presence = false
   /** Set while nothing is delivered because the first frame may be a resume. */
@@ -68,6 +71,7 @@ export class InboxFollower implements Follower {
     this.connection = connection
     this.channel = channel
     this.welcome = channel.head
+    this.resets = channel.resets
     this.served = formatPosition(channel.head)
   }
 
@@ -108,7 +112,7 @@ export class Inboxes {
     }
     channel.beginRead()
     const follower = new InboxFollower(connection, channel)
-    channel.follow(follower, 0)
+    channel.follow(follower, null)
     connection.inbox = follower
   }
 
@@ -120,8 +124,7 @@ export class Inboxes {
   /** The client does not resume: delivery starts at the position of its welcome. */
   release (follower: InboxFollower): void {
     if (!this.#endHold(follower)) return
-    const { channel, welcome } = follower
-    void this.#deliverFrom(follower, { since: formatPosition(welcome), entries: [], position: channel.head, more: false }, welcome)
+    void this.#deliverFrom(follower)
   }
 
   /** A resume came first: delivery waits for its answer, whatever comes behind it. */
@@ -136,7 +139,7 @@ export class Inboxes {
       return {
         complete: () => {
           channel.flushTo(follower)
-          return { position: formatPosition(channel.head) }
+          return { position: formatPosition(channel.positionOf(follower)) }
         }
       }
     }
@@ -198,10 +201,14 @@ export class Inboxes {
   }
 
   /** Sends what was missed as frames of its own, page by page, then goes live. */
-  async #deliverFrom (follower: InboxFollower, first: Backlog, from: Position): Promise<void> {
-    const { channel, connection } = follower
+  async #deliverFrom (follower: InboxFollower): Promise<void> {
+    const { channel, connection, welcome, resets } = follower
     const turn = ++follower.turn
-    let backlog: Backlog | null = channel.since(from) === null ? null : { ...first, position: from }
+    // What arrived since the welcome is usually at hand, so that nothing is to be read.
+    const atHand = resets === channel.resets && channel.since(welcome) !== null
+    let backlog: Backlog | null = atHand
+      ? { since: formatPosition(welcome), entries: [], position: welcome, more: false, resets }
+      : null
     try {
       for (;;) {
         backlog ??= await readBacklog(this.#options.bridge, channel, { since: follower.served }) ?? fromHead(channel)
@@ -210,8 +217,13 @@ export class Inboxes {
         const { position, recovered, reason, messages, more } = settle(channel, follower, backlog, answerBudget())
         if (recovered === false) connection.sendText(resetFrame({ inbox: true, reason: reason ?? 'expired', position: position ?? '' }))
         for (const payload of messages ?? []) connection.sendText(payload.toString())
+        if (more !== true) {
+          follower.served = position ?? follower.served
+          break
+        }
+        // The log and what arrived here contradict each other: reading on would never end.
+        if (position === follower.served) throw new Error('the inbox does not lead on from its own position')
         follower.served = position ?? follower.served
-        if (more !== true) break
         backlog = null
       }
     } catch (err) {
@@ -228,12 +240,12 @@ export class Inboxes {
     if (connection.ended) return
     channel.flushTo(follower)
     follower.live = true
-    channel.follow(follower, 0)
+    channel.follow(follower, null)
     follower.send(channel.view.reset('expired', channel.head))
   }
 }
 
 /** Nothing to read: the follower is where the log is. */
 function fromHead (channel: Channel<Inbox>): Backlog {
-  return { since: formatPosition(channel.head), entries: [], position: channel.head, more: false }
+  return { since: formatPosition(channel.head), entries: [], position: channel.head, more: false, resets: channel.resets }
 }

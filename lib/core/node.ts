@@ -213,9 +213,7 @@ export class RealtimeNode implements ConnectionOwner {
   /** Only a connection that was let in, and is still there, may cost the user's oldest one its place. */
   async #limitUser (connection: Connection): Promise<void> {
     const evicted = await this.bridge.userConnect(connection.userId, connection.id, this.limits.connectionsPerUser)
-    // Ended while it was being registered: `ended` has withdrawn it before it was there.
-    if (connection.ended) return await this.bridge.userDisconnect(connection.userId, connection.id)
-    if (evicted.length === 0) return
+    if (connection.ended || evicted.length === 0) return
     // Not waited for: the newcomer is in whatever becomes of the others, and what is lost the next one asks for again.
     this.bridge.request({ type: 'evict', connectionIds: evicted }, 5_000)
       .catch((err: unknown) => connection.log.warn({ err }, 'realtime connections over the limit could not be closed'))
@@ -257,16 +255,15 @@ export class RealtimeNode implements ConnectionOwner {
     this.#expiry.forget(connection)
     this.#everyone.receivers.delete(connection)
     this.#inboxes.close(connection)
-    // A client that says goodbye is gone; any other end may be followed by a return within the grace window.
-    const farewell = code === 1000 && reason !== 'goaway'
     for (const membership of [...connection.memberships.values()]) {
-      void this.rooms.leave(membership, 'disconnected', farewell ? 0 : membership.room.policy.presence?.grace ?? 0)
+      void this.rooms.leave(membership, 'disconnected', this.rooms.linger(connection, membership.room.match))
     }
     this.connections.remove(connection)
     this.receipts.lost(connection.userId, connection.id)
     if (!this.connections.hasUser(connection.userId)) this.#userQuotas.delete(connection.userId)
-    this.bridge.userDisconnect(connection.userId, connection.id).catch(() => {
-      // The bridge forgets the connections of a user by their leases where it cannot be told.
+    this.bridge.userDisconnect(connection.userId, connection.id).catch((err: unknown) => {
+      // It waits for the store where it has to. Only a closed bridge refuses, and takes all of this node with it.
+      if (!(err instanceof BridgeError)) connection.log.error({ err }, 'realtime connection could not be signed off')
     })
     if (connection.announced) void this.#announceDisconnect(connection, { code, reason })
   }

@@ -16,7 +16,7 @@ export interface Announcement {
  */
 export class PresenceMirror {
   #version = 0
-  readonly #members = new Map<string, Member>()
+  #members = new Map<string, Member>()
   /** User ids in order, so that a page does not sort: a room may have tens of thousands. */
   #order: string[] = []
 
@@ -26,17 +26,6 @@ export class PresenceMirror {
 
   has (userId: string): boolean {
     return this.#members.has(userId)
-  }
-
-  /** Is the user one of the first `places` who came? Those who are in the mirror of every node are in the same order there. */
-  isAmong (userId: string, places: number): boolean {
-    if (this.#members.size <= places) return this.has(userId)
-    let before = 0
-    for (const id of this.#members.keys()) {
-      if (before++ === places) return false
-      if (id === userId) return true
-    }
-    return false
   }
 
   /** What to announce, if anything; an event at or below the version held here is old news. */
@@ -51,23 +40,25 @@ export class PresenceMirror {
     return change === 'devices' ? difference(known, member) : { change, member }
   }
 
-  /** Takes over a whole state; returns the differences. */
+  /**
+   * Takes over a whole state, whatever is known here: where it belongs among the events is the bridge's knowledge, and a store
+   * that lost its data counts versions from the beginning. Returns the differences.
+   */
   replace (snapshot: PresenceSnapshot): Announcement[] {
-    if (snapshot.version < this.#version) return []
-    this.#version = snapshot.version
+    const before = this.#members
     const differences: Announcement[] = []
-    const present = new Set<string>()
+    const present = new Map<string, Member>()
     for (const member of snapshot.members) {
-      present.add(member.userId)
-      const told = difference(this.#members.get(member.userId), member)
+      present.set(member.userId, member)
+      const told = difference(before.get(member.userId), member)
       if (told !== null) differences.push(told)
-      this.#put(member)
     }
-    for (const member of [...this.#members.values()]) {
-      if (present.has(member.userId)) continue
-      this.#remove(member.userId)
-      differences.push({ change: 'left', member })
+    for (const member of before.values()) {
+      if (!present.has(member.userId)) differences.push({ change: 'left', member })
     }
+    this.#version = snapshot.version
+    this.#members = present
+    this.#order = [...present.keys()].sort()
     return differences
   }
 

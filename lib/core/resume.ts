@@ -72,7 +72,7 @@ export class Resumer {
       connection.lanes.run(room.roomId, async () => {
         if (late) return
         timers.cancel(waited)
-        resolve(await joiner.prepare(connection, room))
+        resolve(await joiner.prepare(connection, room).catch((err: unknown) => refused(room, connection.describe(err))))
         await answer
       })
     })

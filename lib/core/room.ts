@@ -83,6 +83,7 @@ export class Membership implements Follower {
   readonly allowedAt: number
   since = 0
   skip = 0
+  ahead: Position | null = null
   live = false
   presence = false
   /** False once left: what was under way for the membership must not take effect any more. */
