@@ -24,12 +24,12 @@ export type RenewOutcome = 'renewed' | 'other-user'
 export interface CommandResults {
   'join-user': number
   'disconnect-user': number
-  'evict': number
-  'renew': RenewOutcome | null
-  'connections': ConnectionInfo[]
-  'stats': NodeCounts
-  'rooms': string[]
-  'receipts': ReceiptState
+  evict: number
+  renew: RenewOutcome | null
+  connections: ConnectionInfo[]
+  stats: NodeCounts
+  rooms: string[]
+  receipts: ReceiptState
 }
 
 export interface CommandsOptions {
@@ -85,8 +85,12 @@ export class Commands {
     return placed.filter(Boolean).length
   }
 
-  /** In the connection's lane of the room, so that it cannot meet a join or leave of the client half-way. */
+  /**
+   * In the connection's lane of the room, so that it cannot meet a join or leave of the client half-way. One that is not open
+   * yet gets its place behind the welcome; that is not waited for, since it may be its own onConnect that asks.
+   */
   async #place (connection: Connection, match: RoomMatch): Promise<boolean> {
+    if (connection.whenOpen(() => { void this.#place(connection, match) })) return true
     try {
       return await connection.lanes.runAndWait(match.roomId, () => this.#options.rooms.place(connection, match))
     } catch (err) {

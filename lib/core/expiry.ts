@@ -7,9 +7,12 @@ import type { Timers } from './timers.js'
 /** How long before its end a credential is announced as expiring, in ms; a third of its time where that is shorter. */
 const NOTICE = 60_000
 
+/** Longest time in ms without a look at the wall clock, which may have been set meanwhile. */
+const LONGEST_WAIT = 5 * 60_000
+
 /**
- * Ends connections when their credentials end, with a notice before. Watches the wall clock through the shared timers, so a
- * clock that is set back delays the end and one that jumps ahead does not fire a timer early.
+ * Ends connections when their credentials end, with a notice before. Watches the wall clock through the shared timers: one
+ * that is set back delays the end, one that jumps ahead brings it at the next look.
  */
 export class Expiry {
   readonly #clock: Clock
@@ -26,7 +29,7 @@ export class Expiry {
     if (connection.expiresAt === null) return
     const left = connection.expiresAt - this.#clock.wall()
     const notice = Math.min(NOTICE, left / 3)
-    connection.expiry = this.#timers.after(Math.max(0, left - notice), () => this.#announce(connection, notice))
+    this.#wait(connection, left - notice, () => this.#announce(connection, notice))
   }
 
   forget (connection: Connection): void {
@@ -40,7 +43,7 @@ export class Expiry {
     if (expiresAt === null || connection.ended) return
     const left = expiresAt - this.#clock.wall()
     if (left > notice) {
-      connection.expiry = this.#timers.after(left - notice, () => this.#announce(connection, notice))
+      this.#wait(connection, left - notice, () => this.#announce(connection, notice))
       return
     }
     connection.sendText(expiringFrame(expiresAt))
@@ -51,7 +54,11 @@ export class Expiry {
     const { expiresAt } = connection
     if (expiresAt === null || connection.ended) return
     const left = expiresAt - this.#clock.wall()
-    if (left > 0) connection.expiry = this.#timers.after(left, () => this.#end(connection))
+    if (left > 0) this.#wait(connection, left, () => this.#end(connection))
     else connection.close(closeCodes.credentialsExpired.code, 'credentials expired')
+  }
+
+  #wait (connection: Connection, ms: number, then: () => void): void {
+    connection.expiry = this.#timers.after(Math.min(Math.max(0, ms), LONGEST_WAIT), then)
   }
 }

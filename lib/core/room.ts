@@ -88,6 +88,8 @@ export class Membership implements Follower {
   presence = false
   /** False once left: what was under way for the membership must not take effect any more. */
   active = false
+  /** The server put it here, for as long as the connection lasts: no policy was asked, and none takes it back. */
+  placed = false
   /** Set while its user types here. */
   typing: { relayedAt: number, deadline: TimerHandle } | null = null
 

@@ -189,6 +189,7 @@ export class Rooms implements MembershipOwner {
       throw err
     }
     this.enter(membership)
+    membership.placed = true
     const { position } = settle(channel, membership, null, answerBudget())
     const volatile = match.value.retention === null
     connection.sendText(joinedFrame({ roomId: match.roomId, position: volatile ? undefined : position }))
@@ -201,7 +202,8 @@ export class Rooms implements MembershipOwner {
    */
   async reauthorize (connection: Connection): Promise<void> {
     await Promise.all([...connection.memberships.values()].map(async (membership) => {
-      const { room } = membership
+      const { room, placed } = membership
+      if (placed) return
       const allowed = await patiently(this.#options.timers, this.allows(connection, room.match)).catch((err: unknown) => {
         logError(connection.log, err, 'realtime join policy failed on renewal')
         return false
