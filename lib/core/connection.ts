@@ -114,12 +114,8 @@ export class Connection implements OutboxOptions, Peer {
   #refusals: TokenBucket | null = null
   #pendingIds: Set<number> | null = null
   #state: 'opening' | 'open' | 'ended' = 'opening'
-  /** What waits for the connection to be let in. */
-  #tasks: Array<() => void> | null = null
   /** Frames that arrived before the connection was open, in order. */
   #early: ClientFrame[] = []
-  /** What the server wants done as soon as it is. */
-  #whenOpen: Array<() => void> = []
   #waitingBytes = 0
 
   constructor (init: ConnectionInit, owner: ConnectionOwner) {
@@ -201,38 +197,17 @@ export class Connection implements OutboxOptions, Peer {
     this.alive = this.#owner.clock.now()
   }
 
-  /** Keeps `task` until the connection is let in, or for good when it is not. False: it is in already, or gone. */
-  whenOpen (task: () => void): boolean {
-    if (this.#state !== 'opening') return false
-    this.#tasks ??= []
-    this.#tasks.push(task)
-    return true
-  }
-
   /** Everything that had to come first has: welcome is queued, and early frames take effect now. */
   opened (): void {
     if (this.#state !== 'opening') return
     this.#state = 'open'
-    const tasks = this.#tasks ?? []
-    this.#tasks = null
-    for (const task of tasks) task()
     const early = this.#early
-    const tasks = this.#whenOpen
     this.#early = []
-    this.#whenOpen = []
     this.#waitingBytes = 0
-    for (const task of tasks) task()
     for (const frame of early) {
       if (this.ended) return
       this.#owner.dispatch(this, frame)
     }
-  }
-
-  /** Has `task` run behind the welcome, ahead of the client's own frames. False: it is past that. */
-  whenOpen (task: () => void): boolean {
-    if (this.#state !== 'opening') return false
-    this.#whenOpen.push(task)
-    return true
   }
 
   #quota (): number {
