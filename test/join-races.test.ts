@@ -47,6 +47,64 @@ await t.test('a connection that dies while its join is under way leaves nothing 
   }
 })
 
+await t.test('a connection that dies while it joins does not cut short the grace of the one before it', async (t) => {
+  for (const [code, when, stays] of [[1006, 'before', true], [1006, 'after', true], [1001, 'after', true], [1000, 'before', false], [1000, 'after', false]] as const) {
+    const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true, presence: true } } })
+    const bob = await made.connect('bob')
+    await bob.request({ type: 'join', roomId: ROOM, presence: true })
+    const ann = await made.connect('ann')
+    await ann.request({ type: 'join', roomId: ROOM })
+    ann.drop()
+    const again = await made.connect('ann')
+    const gate = made.bridge.hold('presenceAttach', when)
+    again.send({ type: 'join', id: 1, roomId: ROOM })
+    await gate.arrived()
+    again.drop(code)
+    gate.open()
+    await turns()
+    made.clock.advance(4_900)
+    await turns()
+    t.same(bob.all('presence').map(({ change }) => change), stays ? ['joined'] : ['joined', 'left'], `closed with ${code}, ${when}`)
+    made.clock.advance(200)
+    await turns()
+    t.same(bob.all('presence').map(({ change }) => change), ['joined', 'left'], 'and no longer than that')
+  }
+})
+
+await t.test('a refusal ends what the join began at once', async (t) => {
+  const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true, presence: true } } })
+  const bob = await made.connect('bob')
+  await bob.request({ type: 'join', roomId: ROOM, presence: true })
+  const ann = await made.connect('ann')
+  const gate = made.bridge.hold('presenceAttach', 'after')
+  const answer = ann.request({ type: 'join', roomId: ROOM })
+  await gate.arrived()
+  made.clock.advance(1)
+  await made.bridge.remove(CHANNEL, { userId: 'ann', retention: { size: 10, ttl: 60_000 } })
+  gate.open()
+  t.match(await answer, { code: 'forbidden' })
+  await turns()
+  t.same(bob.all('presence').map(({ change }) => change), ['joined', 'left'])
+})
+
+await t.test('while the bridge is down nobody joins, not even where the room is subscribed', async (t) => {
+  const asked: string[] = []
+  const made = await createNode(t, { rooms: { 'chat:{id}': { join: ({ user }) => { asked.push(user.id); return true } } } })
+  const [ann, bob] = [await made.connect('ann'), await made.connect('bob')]
+  await ann.request({ type: 'join', roomId: ROOM })
+  made.bridge.down()
+  t.match(await bob.request({ type: 'join', roomId: ROOM }), { type: 'error', code: 'unavailable', retryable: true, roomId: ROOM })
+  t.match(await bob.request({ type: 'resume', rooms: [{ roomId: ROOM }] }), { type: 'ack', rooms: [{ roomId: ROOM, error: { code: 'unavailable' } }] })
+  const match = made.node.rooms.match(ROOM)
+  if (match === null) throw new Error('no such room')
+  await t.rejects(made.node.rooms.place(bob.connection, match), { name: 'BridgeError', code: 'unavailable' })
+  t.same(asked, ['ann'], 'and no policy is bothered')
+  t.match(await ann.request({ type: 'join', roomId: ROOM }), { type: 'ack' }, 'a member is one already')
+  t.match(await bob.request({ type: 'join', roomId: 'nothing:1' }), { code: 'forbidden' })
+  made.bridge.up()
+  t.match(await bob.request({ type: 'join', roomId: ROOM }), { type: 'ack' })
+})
+
 await t.test('likewise while a policy or a hook is asked', async (t) => {
   for (const stage of ['join', 'onJoin'] as const) {
     const waiting = deferred()
@@ -178,6 +236,25 @@ await t.test('the last place goes to one of those who ask at once', async (t) =>
     made.clock.advance(10_000)
     await turns()
     t.match(await cat.request({ type: 'join', roomId: ROOM }), { type: 'ack' }, 'a place that is free again')
+  }
+})
+
+await t.test('nor does the server put more users into a room than it holds', async (t) => {
+  for (const presence of [true, false]) {
+    const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true, members: 2, presence } } })
+    const [ann, bob, cat] = [await made.connect('ann'), await made.connect('bob'), await made.connect('cat')]
+    const bobs = await made.connect('bob')
+    const match = made.node.rooms.match(ROOM)
+    if (match === null) throw new Error('no such room')
+    const place = (client: CoreClient): Promise<boolean> => made.node.rooms.place(client.connection, match)
+    await ann.request({ type: 'join', roomId: ROOM })
+    const gate = made.bridge.hold('presenceAttach')
+    const placed = Promise.all([place(bob), place(cat)])
+    await turns()
+    gate.open()
+    t.same(await placed, [true, false], presence ? 'with presence' : 'without')
+    t.equal(await place(bobs), true)
+    t.equal(cat.all('joined').length, 0)
   }
 })
 

@@ -47,9 +47,31 @@ await t.test('a snapshot is told as its differences', async (t) => {
     { change: 'left', member: member('bob') }
   ])
   t.same(mirror.replace({ version: 9, members: [member('ann', 'busy'), member('carol', 'online', 1, { n: 1 })] }), [], 'the same again')
-  t.same(mirror.replace({ version: 8, members: [] }), [], 'an older one')
   t.same(everybody(mirror).map(({ userId }) => userId), ['ann', 'carol'])
   t.same(mirror.replace({ version: 10, members: [member('carol', 'online', 1, { n: 2 })] }).map(({ change }) => change), ['updated', 'left'])
+})
+
+await t.test('a snapshot counts whatever its version: a store that lost its data begins again', async (t) => {
+  const mirror = new PresenceMirror()
+  mirror.replace({ version: 500, members: [member('ann'), member('bob')] })
+  t.same(mirror.replace({ version: 2, members: [member('ann', 'busy')] }), [
+    { change: 'updated', member: member('ann', 'busy') },
+    { change: 'left', member: member('bob') }
+  ])
+  t.equal(mirror.apply(event(2, 'left', member('ann'))), null, 'what the snapshot holds is old')
+  t.same(mirror.apply(event(3, 'joined', member('carol'))), { change: 'joined', member: member('carol') }, 'and what follows it is new')
+  t.same(everybody(mirror).map(({ userId }) => userId), ['ann', 'carol'])
+})
+
+await t.test('a snapshot of a very large room is taken over in a moment', async (t) => {
+  const mirror = new PresenceMirror()
+  const members = Array.from({ length: 100_000 }, (_, n) => member(`user-${(n * 7_919) % 100_000}`))
+  const start = performance.now()
+  t.equal(mirror.replace({ version: 1, members }).length, 100_000)
+  t.equal(mirror.replace({ version: 2, members: [] }).length, 100_000)
+  const took = performance.now() - start
+  // Quadratic work took seconds.
+  t.ok(took < 1_000, `${Math.round(took)} ms`)
 })
 
 await t.test('pages are in order of user id and end at the bytes of the answer', async (t) => {

@@ -92,7 +92,8 @@ export interface LimitOptions {
    */
   rooms?: number
   /**
-   * Members a room may have; a policy's own `members` overrides it. The next join is answered `limit_reached`.
+   * Members a room may have; a policy's own `members` overrides it. The next join is answered `limit_reached`. With presence it
+   * holds for the whole cluster; without, each node counts its own users.
    * @default Infinity
    */
   members?: number

@@ -76,18 +76,22 @@ export interface RoomPolicy<
   typing?: boolean
 
   /**
-   * Members a room may have; the next one is answered `limit_reached`.
+   * Members a room may have; the next one is answered `limit_reached`. With `presence` it holds for the whole cluster; without,
+   * each node counts its own users.
    * @default `limits.members`
    */
   members?: number
 
-  /** Before a join is acknowledged, after `join` allowed it. Throwing refuses; what it returns is ignored. */
+  /**
+   * Before a join is acknowledged, after `join` allowed it. Throwing refuses; what it returns is ignored. Runs after the app-wide
+   * hooks of this name; `onLeave` follows only where all of them went through.
+   */
   onJoin? (ctx: RoomContext<RoomParams<Pattern>>): unknown
 
   /** Before a message is delivered and acknowledged. Throwing refuses; assign `message.content` to change it. */
   onMessage? (ctx: RoomContext<RoomParams<Pattern>>, message: MessageOf<Events, Provider>): unknown
 
-  /** After a user left for good, grace window included. */
+  /** After a connection left, whatever the reason. The user may still be there with another one, or be back within the grace window. */
   onLeave? (ctx: RoomContext<RoomParams<Pattern>>, reason: LeaveReason): unknown
 
   /** Only a type: how `ApiOf` finds the events again. */

@@ -14,6 +14,10 @@ import type { Position } from '../protocol/position.js'
  * - What one node publishes to a channel is appended in the order of the calls.
  * - Local publications take the same way to the listener as remote ones.
  * - Every call settles in bounded time: with its result, or rejected with {@link BridgeError}.
+ * - Except `presenceDetach` and `userDisconnect`, which say what is no longer there. They count from the moment of the call in what
+ *   this node wants the store to hold. A bridge that cannot tell the store now does so when it is back, and resolves then; it does
+ *   not reject for lack of a link, since a lease never expires on a live node, and nobody would ever take back what is left over.
+ *   Only a closed bridge rejects them: everything of its node goes with its lease.
  */
 export interface Bridge {
   /** This node's name in the cluster, new with every start. */
@@ -51,15 +55,29 @@ export interface Bridge {
   /** Volatile fan-out of who types. */
   typing (channel: ChannelName, userId: string, typing: boolean): Promise<void>
 
-  /** A connection of the user is in the room; the first one makes the user a member. */
-  presenceAttach (channel: ChannelName, userId: string, connectionId: string): Promise<void>
+  /**
+   * A connection of the user is in the room; the first one makes the user a member. False: the room has `limit` members already,
+   * and nothing changed. Who is one of them, lingering ones included, always fits. The store decides, so that the limit holds in the
+   * whole cluster; `Infinity`: none.
+   *
+   * When it resolves, the listener of this node, if it follows the channel's presence, has been told of it: an answer that is
+   * given then contains oneself. When it rejects, the connection is not attached; where the store may have got it all the same
+   * (`timeout`), the bridge takes it back. What is attached is kept up: a store that lost it is given it again, whatever the limit.
+   */
+  presenceAttach (channel: ChannelName, userId: string, connectionId: string, limit: number): Promise<boolean>
   /**
    * A connection left. With `linger` (ms) the member stays that long, so that a reconnect is neither a leave nor a join;
    * with 0 the member leaves at once when this was the last connection, even if another's linger has not passed. Attaching
-   * a connection twice and detaching one that is not attached change nothing.
+   * a connection twice and detaching one that is not attached change nothing. Calls about one connection take effect in their
+   * order, so a detach also ends an attach that is still under way.
+   *
+   * See {@link Bridge} for what becomes of it without a link: it is not the caller's to try again.
    */
   presenceDetach (channel: ChannelName, userId: string, connectionId: string, linger: number): Promise<void>
-  /** Changes status and meta of a member, last writer wins. False: not a member. */
+  /**
+   * Changes status and meta of a member, last writer wins. False: not a member. What leaves both as they are (metas are compared
+   * as JSON text) is not announced and takes no version.
+   */
   presenceUpdate (channel: ChannelName, userId: string, update: PresenceUpdate): Promise<boolean>
   presenceRead (channel: ChannelName): Promise<PresenceSnapshot>
 
@@ -78,8 +96,14 @@ export interface Bridge {
   /**
    * Registers a live connection of a user. Resolves with the ids of the user's oldest connections beyond `limit`; the
    * caller closes them. They stay registered until `userDisconnect`, so an eviction that got lost is asked for again.
+   * `limit` may be `Infinity` (none), which neither JSON nor a store's integers know: a bridge has to write it in its own way.
+   * When it rejects, the connection is not registered.
    */
   userConnect (userId: string, connectionId: string, limit: number): Promise<string[]>
+  /**
+   * The connection is gone. Like {@link presenceDetach} it cannot fail for lack of a link, ends a `userConnect` that is still under
+   * way, and changes nothing when there is nothing to end.
+   */
   userDisconnect (userId: string, connectionId: string): Promise<void>
 
   /** Keeps a value for one use in the whole cluster. */
@@ -189,7 +213,11 @@ export type ChannelEvent =
   | { readonly type: 'volatile', readonly payload: Buffer, readonly sender: string | null }
   | { readonly type: 'typing', readonly userId: string, readonly typing: boolean }
   | ({ readonly type: 'presence' } & PresenceEvent)
-  /** The presence mirror was reread after a possible loss; differences are the receiver's to find. */
+  /**
+   * The state was reread after a possible loss; differences are the receiver's to find. The bridge has put it into its place
+   * among the events, so it takes the place of whatever was known, also when its version is lower: a store that lost its data
+   * counts from the beginning. The events behind it count on from its version.
+   */
   | { readonly type: 'presence-snapshot', readonly snapshot: PresenceSnapshot }
   | { readonly type: 'reset', readonly reason: GapReason, readonly position: Position }
 
@@ -261,13 +289,14 @@ export interface PresenceUpdate {
   readonly meta?: unknown
 }
 
+/** Who is in a room, as of a version; events up to that version are in it. */
 export interface PresenceSnapshot {
   readonly version: number
   readonly members: readonly Member[]
 }
 
 export interface PresenceEvent {
-  /** One more than the event before it. */
+  /** One more than the event before it, or than the snapshot. */
   readonly version: number
   /** `devices`: only the number of connections changed; not announced to clients. */
   readonly change: 'joined' | 'updated' | 'left' | 'devices'

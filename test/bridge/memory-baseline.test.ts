@@ -27,8 +27,8 @@ async function use (bridge: Bridge, room: number): Promise<void> {
     await bridge.publish({ channel, head: head(number), sender: 'alice', retention: { size: 20, ttl: 300_000 }, key })
   }
   await bridge.remove(channel, { userId: 'mallory', retention: { size: 20, ttl: 300_000 } })
-  await bridge.presenceAttach(channel, 'alice', 'c1')
-  await bridge.presenceAttach(channel, 'bob', 'c1')
+  await bridge.presenceAttach(channel, 'alice', 'c1', Infinity)
+  await bridge.presenceAttach(channel, 'bob', 'c1', Infinity)
   await bridge.presenceDetach(channel, 'alice', 'c1', 5000)
   await bridge.presenceDetach(channel, 'bob', 'c1', 0)
   await bridge.userConnect('alice', `c${room}`, 10)

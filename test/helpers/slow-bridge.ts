@@ -1,4 +1,4 @@
-import type { Bridge, ChannelEvent, ChannelListener, ChannelName } from '../../lib/bridge/bridge.js'
+import type { Bridge, BridgeStatus, ChannelEvent, ChannelListener, ChannelName } from '../../lib/bridge/bridge.js'
 
 /** The calls that can be held up. */
 export type HeldMethod =
@@ -24,6 +24,9 @@ export interface SlowBridge extends Bridge {
    * the test makes it.
    */
   hold (method: HeldMethod, when?: 'before' | 'after'): Gate
+  /** From now on the bridge says that it is down, or up again. */
+  down (reason?: string): void
+  up (): void
   /** Says to this node's listener what the bridge would say. */
   inject (channel: ChannelName, event: ChannelEvent): void
   /** Channels that are subscribed now. */
@@ -73,10 +76,25 @@ export function slowBridge (bridge: Bridge): SlowBridge {
     }
   }
 
+  /** When what a connection holds has been begun, by connection: what ends it takes effect after that, however long it is held up. */
+  const begun = new Map<string, Promise<unknown>>()
+
+  function begin<Result> (method: HeldMethod, id: string, call: () => Promise<Result>): Promise<Result> {
+    let over = (): void => {}
+    begun.set(id, new Promise<void>((resolve) => { over = resolve }))
+    const result = through(method, () => call().finally(over))
+    result.catch(over)
+    return result
+  }
+
+  let status: BridgeStatus | null = null
+
   return {
     nodeId: bridge.nodeId,
     subscribed,
     hold,
+    down (reason = 'the test says so') { status = { state: 'down', reason } },
+    up () { status = null },
     inject (channel, event) {
       const listener = listeners.get(channel)
       if (listener === undefined) throw new Error(`${channel} is not subscribed`)
@@ -84,7 +102,7 @@ export function slowBridge (bridge: Bridge): SlowBridge {
     },
     start: (handlers) => bridge.start(handlers),
     close: () => bridge.close(),
-    status: () => bridge.status(),
+    status: () => status ?? bridge.status(),
     subscribe: (channel, options, listener) => through('subscribe', async () => {
       const subscription = await bridge.subscribe(channel, options, listener)
       listeners.set(channel, listener)
@@ -103,15 +121,21 @@ export function slowBridge (bridge: Bridge): SlowBridge {
     read: (channel, query) => through('read', () => bridge.read(channel, query)),
     remove: (channel, removal) => through('remove', () => bridge.remove(channel, removal)),
     typing: (channel, userId, typing) => bridge.typing(channel, userId, typing),
-    presenceAttach: (channel, userId, connectionId) => through('presenceAttach', () => bridge.presenceAttach(channel, userId, connectionId)),
-    presenceDetach: (channel, userId, connectionId, linger) =>
-      through('presenceDetach', () => bridge.presenceDetach(channel, userId, connectionId, linger)),
+    presenceAttach: (channel, userId, connectionId, limit) =>
+      begin('presenceAttach', `${channel} ${connectionId}`, () => bridge.presenceAttach(channel, userId, connectionId, limit)),
+    presenceDetach: (channel, userId, connectionId, linger) => through('presenceDetach', async () => {
+      await begun.get(`${channel} ${connectionId}`)
+      await bridge.presenceDetach(channel, userId, connectionId, linger)
+    }),
     presenceUpdate: (channel, userId, update) => bridge.presenceUpdate(channel, userId, update),
     presenceRead: (channel) => bridge.presenceRead(channel),
     broadcast: (head) => bridge.broadcast(head),
     request: (command, timeout) => bridge.request(command, timeout),
-    userConnect: (userId, connectionId, limit) => through('userConnect', () => bridge.userConnect(userId, connectionId, limit)),
-    userDisconnect: (userId, connectionId) => bridge.userDisconnect(userId, connectionId),
+    userConnect: (userId, connectionId, limit) => begin('userConnect', connectionId, () => bridge.userConnect(userId, connectionId, limit)),
+    async userDisconnect (userId, connectionId) {
+      await begun.get(connectionId)
+      await bridge.userDisconnect(userId, connectionId)
+    },
     putTicket: (id, value, ttl) => bridge.putTicket(id, value, ttl),
     takeTicket: (id) => bridge.takeTicket(id)
   }

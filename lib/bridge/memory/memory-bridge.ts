@@ -150,9 +150,9 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
       deliver(channel, { type: 'typing', userId, typing })
     },
 
-    async presenceAttach (channel, userId, connectionId) {
+    async presenceAttach (channel, userId, connectionId, limit) {
       running()
-      presence.attach(channel, userId, connectionId)
+      return presence.attach(channel, userId, connectionId, limit)
     },
 
     async presenceDetach (channel, userId, connectionId, linger) {

@@ -37,21 +37,25 @@ export class Presence {
     this.#announce = announce
   }
 
-  attach (channel: ChannelName, userId: string, connectionId: string): void {
-    const room = this.#open(channel)
-    const member = room.members.get(userId)
-    if (member === undefined) {
+  /** False: no place is left for one more member. */
+  attach (channel: ChannelName, userId: string, connectionId: string, limit: number): boolean {
+    const known = this.#rooms.get(channel)
+    const member = known?.members.get(userId)
+    if (known === undefined || member === undefined) {
+      if ((known?.members.size ?? 0) >= limit) return false
+      const room = this.#open(channel)
       const joined: MemberState = {
         userId, connections: new Set([connectionId]), status: INITIAL_STATUS, meta: undefined, leavesAt: Infinity
       }
       room.members.set(userId, joined)
       this.#changed(channel, room, joined, 'joined')
-      return
+      return true
     }
-    if (member.connections.has(connectionId)) return
+    if (member.connections.has(connectionId)) return true
     member.connections.add(connectionId)
     member.leavesAt = Infinity
-    this.#changed(channel, room, member, 'devices')
+    this.#changed(channel, known, member, 'devices')
+    return true
   }
 
   detach (channel: ChannelName, userId: string, connectionId: string, linger: number): void {
@@ -72,8 +76,11 @@ export class Presence {
     const room = this.#rooms.get(channel)
     const member = room?.members.get(userId)
     if (room === undefined || member === undefined) return false
-    if (update.status !== undefined) member.status = update.status
-    if (update.meta !== undefined) member.meta = update.meta ?? undefined
+    const status = update.status ?? member.status
+    const meta = update.meta === undefined ? member.meta : update.meta ?? undefined
+    if (status === member.status && JSON.stringify(meta) === JSON.stringify(member.meta)) return true
+    member.status = status
+    member.meta = meta
     this.#changed(channel, room, member, 'updated')
     return true
   }

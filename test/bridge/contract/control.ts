@@ -116,7 +116,7 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
 
   await scenario(t, options, 'a closed bridge refuses everything', async ({ t, near: bridge, channel }) => {
     const followed = await follow(bridge, channel, { presence: true })
-    await bridge.presenceAttach(channel, 'alice', 'c1')
+    await bridge.presenceAttach(channel, 'alice', 'c1', Infinity)
     await bridge.presenceDetach(channel, 'alice', 'c1', 60_000)
     await followed.until(events => events.length === 2)
     const pending = bridge.request(STATS, 1_000_000).catch((error: unknown) => error)
@@ -153,7 +153,7 @@ function everyCall (bridge: Bridge): Record<string, () => Promise<unknown>> {
     read: () => bridge.read(channel, { last: 1, limit: 1, maxBytes: 1 }),
     remove: () => bridge.remove(channel, { userId: 'alice', retention: null }),
     typing: () => bridge.typing(channel, 'alice', true),
-    presenceAttach: () => bridge.presenceAttach(channel, 'alice', 'c1'),
+    presenceAttach: () => bridge.presenceAttach(channel, 'alice', 'c1', Infinity),
     presenceDetach: () => bridge.presenceDetach(channel, 'alice', 'c1', 0),
     presenceUpdate: () => bridge.presenceUpdate(channel, 'alice', {}),
     presenceRead: () => bridge.presenceRead(channel),

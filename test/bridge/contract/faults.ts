@@ -2,8 +2,8 @@ import type { Test } from 'tap'
 import type { ChannelEvent } from '../../../lib/bridge/bridge.js'
 import { formatPosition } from '../../../lib/protocol/position.js'
 import type { Position } from '../../../lib/protocol/position.js'
-import { KEEP, follow, numberOf, numbers, publish, publishMany, range, read, scenario } from './fixture.js'
-import type { ContractOptions, Faults, Scenario } from './fixture.js'
+import { KEEP, faulty, follow, numberOf, numbers, publish, publishMany, range, read } from './fixture.js'
+import type { ContractOptions } from './fixture.js'
 
 /** What must hold when the store or a link fails. Only the faults that a bridge can have are tried. */
 export async function faultContract (t: Test, options: ContractOptions): Promise<void> {
@@ -83,17 +83,6 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
     if (reset === undefined) return
     const { entries } = await read(near, channel, { since: formatPosition(reset.position) })
     t.same(seen(followed.events).slice(1), numbers(entries), 'the log goes on from there')
-  })
-}
-
-async function faulty<F extends keyof Faults> (
-  t: Test, options: ContractOptions, fault: F, title: string, run: (scenario: Scenario, hook: Faults[F]) => Promise<void>
-): Promise<void> {
-  if (options.faults?.includes(fault) !== true) return
-  await scenario(t, options, title, async scenario => {
-    const hook = scenario.fixture.faults?.[fault]
-    if (hook === undefined) throw new Error(`the fixture has no ${fault}`)
-    await run(scenario, hook)
   })
 }
 

@@ -29,6 +29,8 @@ export interface Faults {
   readonly snapshot: () => Promise<() => Promise<void>>
   /** The node stops receiving fan-out, without noticing by itself; what it resolves with lets it receive again. */
   readonly cutLink: (node: Bridge) => Promise<() => Promise<void>>
+  /** The node reaches the store no more, in either direction; what it resolves with brings the store back. */
+  readonly cutStore: (node: Bridge) => Promise<() => Promise<void>>
 }
 
 export interface ContractOptions {
@@ -89,6 +91,18 @@ export async function scenario (
         }
       }
     })
+  })
+}
+
+/** As {@link scenario}, for a fault that not every fixture has. */
+export async function faulty<F extends keyof Faults> (
+  t: Test, options: ContractOptions, fault: F, title: string, run: (scenario: Scenario, hook: Faults[F]) => Promise<void>
+): Promise<void> {
+  if (options.faults?.includes(fault) !== true) return
+  await scenario(t, options, title, async scenario => {
+    const hook = scenario.fixture.faults?.[fault]
+    if (hook === undefined) throw new Error(`the fixture has no ${fault}`)
+    await run(scenario, hook)
   })
 }
 
