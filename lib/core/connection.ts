@@ -114,6 +114,8 @@ export class Connection implements OutboxOptions, Peer {
   #refusals: TokenBucket | null = null
   #pendingIds: Set<number> | null = null
   #state: 'opening' | 'open' | 'ended' = 'opening'
+  /** What the server wants done as soon as the connection is let in. */
+  #whenOpen: Array<() => void> | null = null
   /** Frames that arrived before the connection was open, in order. */
   #early: ClientFrame[] = []
   #waitingBytes = 0
@@ -201,13 +203,24 @@ export class Connection implements OutboxOptions, Peer {
   opened (): void {
     if (this.#state !== 'opening') return
     this.#state = 'open'
+    const tasks = this.#whenOpen ?? []
     const early = this.#early
+    this.#whenOpen = null
     this.#early = []
     this.#waitingBytes = 0
+    for (const task of tasks) task()
     for (const frame of early) {
       if (this.ended) return
       this.#owner.dispatch(this, frame)
     }
+  }
+
+  /** Has `task` run behind the welcome, ahead of the client's own frames; never if it is refused. False: it is past that. */
+  whenOpen (task: () => void): boolean {
+    if (this.#state !== 'opening') return false
+    this.#whenOpen ??= []
+    this.#whenOpen.push(task)
+    return true
   }
 
   #quota (): number {
