@@ -20,8 +20,17 @@ export interface AnswerBudget {
   memberBytes: number
 }
 
-export function answerBudget (): AnswerBudget {
-  return { bytes: MAX_ANSWER_MESSAGES, memberBytes: MAX_ANSWER_MEMBERS }
+/** What an answer says of a room besides its id, its messages and its members: position, verdict, or error. */
+const ROOM_OVERHEAD = 256
+
+/** @param roomIds - the rooms that the answer names, if more than one: what they take is missing for the rest */
+export function answerBudget (roomIds: readonly string[] = []): AnswerBudget {
+  let overhead = 0
+  for (const roomId of roomIds) overhead += ROOM_OVERHEAD + Buffer.byteLength(JSON.stringify(roomId))
+  return {
+    bytes: Math.max(0, MAX_ANSWER_MESSAGES - overhead),
+    memberBytes: MAX_ANSWER_MEMBERS - Math.max(0, overhead - MAX_ANSWER_MESSAGES)
+  }
 }
 
 /** Where a follower wants to begin: behind a position of its own, with the newest entries, or with what comes from now on. */

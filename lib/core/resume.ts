@@ -49,7 +49,7 @@ export class Resumer {
         for (const join of joins) join.abandon()
         return
       }
-      const budget = answerBudget()
+      const budget = answerBudget(frame.rooms.map(({ roomId }) => roomId))
       const parts = { inbox: preparedInbox.complete(budget), rooms: joins.map((join) => join.complete(budget)) }
       connection.ack(frame, (id) => resumeAck(id, parts))
     } finally {
