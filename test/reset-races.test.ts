@@ -56,7 +56,7 @@ t.test('a join whose read was overtaken by a rollback does not claim to have rec
 t.test('direct messages held for a resume do not survive a rollback of the inbox unannounced', async (t) => {
   const { bridge, connect } = await createNode(t)
   const ann = await connect('ann')
-  const { inbox } = ann.frames[0] ?? {}
+  const inbox = ann.frames[0]?.inbox
   bridge.inject(userChannel('ann'), { type: 'reset', reason: 'diverged', position: rolledBack(inbox, 4) })
   ann.send({ type: 'call', id: 1, event: 'anything', content: null })
   await turns()
