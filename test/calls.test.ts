@@ -75,6 +75,25 @@ await t.test('handlers that throw', async (t) => {
   t.equal(lines.filter(({ level }) => level === 50).length, broken.length, 'each in the log')
 })
 
+await t.test('a serializer of the application is not trusted to make text', async (t) => {
+  const { lines, logger } = captureLog()
+  let made: unknown
+  const { connect } = await createApp(t, {
+    fastify: { logger },
+    after (app) {
+      app.setSerializerCompiler(() => () => JSON.parse(JSON.stringify(made)))
+      app.realtime.handle('any', { schema: { response: { type: 'object' } } }, () => ({}))
+    }
+  })
+  const ann = await connect('ann')
+  const call = () => ann.request({ type: 'call', event: 'any', content: null })
+  made = '{"n":1}'
+  t.same((await call()).content, { n: 1 })
+  const wrong = [5, null, { n: 1 }, 'x'.repeat(600_000), '['.repeat(5_000)]
+  for (made of wrong) t.match(await call(), { type: 'error', code: 'internal' })
+  t.equal(lines.filter(({ level }) => level === 50).length, wrong.length, 'each in the log')
+})
+
 await t.test('pending calls are bounded, and answered in any order', async (t) => {
   const waiting = new Map<unknown, (value: unknown) => void>()
   const { connect } = await createApp(t, {

@@ -12,8 +12,8 @@ export interface Call {
   /** The instance that declared it. */
   readonly server: FastifyInstance
   readonly validate: Validate | null
-  /** JSON text of what the handler returned; by default what JSON.stringify makes of it. */
-  readonly serialize: ((response: unknown) => string | Promise<string>) | null
+  /** Makes JSON text of what the handler returned, or promises it; by default what JSON.stringify makes of it. Whether it does is checked. */
+  readonly serialize: ((response: unknown) => unknown) | null
   readonly handler: (ctx: CallContext, content: unknown) => unknown
 }
 

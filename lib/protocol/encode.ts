@@ -43,9 +43,10 @@ export function contentText (content: unknown, limits: ContentLimits): string {
 
 /**
  * JSON text that somebody else made of content.
- * @throws {ContentError} when it is nested too deep or too large
+ * @throws {ContentError} when it is no text, nested too deep or too large
  */
-export function checkedText (text: string, limits: ContentLimits): string {
+export function checkedText (text: unknown, limits: ContentLimits): string {
+  if (typeof text !== 'string') throw new ContentError('not_serializable', `the content cannot be serialized: its serializer made a ${typeof text} of it`)
   // A UTF-16 unit is one to three bytes, so most texts need no counting.
   if (text.length > limits.bytes || (text.length * 3 > limits.bytes && utf8Length(text) > limits.bytes)) throw tooLarge(limits)
   if (isDeeperThan(text, limits.depth)) throw tooDeep(limits)
