@@ -65,7 +65,7 @@ await t.test('types that are answered need an id', async (t) => {
     t.ok(read({ ...frame, id: 1 }).ok, frame.type)
   }
   for (const frame of [
-    { type: 'message', content: 1, ...room }, { type: 'typing', typing: true, ...room }, { type: 'status', ...room },
+    { type: 'message', content: 1, ...room }, { type: 'typing', typing: true, ...room }, { type: 'status', status: 'away', ...room },
     { type: 'received', positions: ['a'] }, { type: 'pong' }
   ]) {
     t.ok(read(frame).ok, frame.type)
@@ -104,7 +104,8 @@ await t.test('a field that is missing', async (t) => {
     [{ type: 'message', roomId: 'a' }, 'content is missing'],
     [{ type: 'typing', roomId: 'a' }, 'typing is missing'],
     [{ type: 'presence' }, 'roomId is missing'],
-    [{ type: 'status' }, 'roomId is missing'],
+    [{ type: 'status', status: 'away' }, 'roomId is missing'],
+    [{ type: 'status', roomId: 'a' }, 'status and meta are both missing'],
     [{ type: 'history', roomId: 'a' }, 'limit is missing'],
     [{ type: 'call', content: 1 }, 'event is missing'],
     [{ type: 'call', event: 'a' }, 'content is missing'],
@@ -346,7 +347,7 @@ function validFrames () {
     record('message', { id, roomId: name, event: name, content, key: name }, ['roomId', 'content']),
     record('typing', { roomId: name, typing: fc.boolean() }, ['roomId', 'typing']),
     record('presence', { id, roomId: name, after: name }, ['id', 'roomId']),
-    record('status', { id, roomId: name, status: name, meta: content }, ['roomId']),
+    record('status', { id, roomId: name, status: name, meta: content }, ['roomId', 'meta']),
     record('history', { id, roomId: name, before: position, limit: fc.integer({ min: 1, max: 100 }) }, ['id', 'roomId', 'limit']),
     record('call', { id, event: name, content }, ['id', 'event', 'content']),
     record('resume', { id, inbox: position, rooms: fc.uniqueArray(fc.record(room), { selector: ({ roomId }) => roomId }) }, ['id', 'rooms']),

@@ -131,6 +131,7 @@ await t.test('status is refused where it means nothing', async (t) => {
   t.match(await ann.request({ type: 'status', roomId, status: '' }), { type: 'error', code: 'bad_request' })
   t.match(await ann.request({ type: 'status', roomId, status: 'x'.repeat(65) }), { type: 'error', code: 'bad_request' })
   t.match(await ann.request({ type: 'status', roomId, status: 1 }), { type: 'error', code: 'bad_frame' })
+  t.match(await ann.request({ type: 'status', roomId }), { type: 'error', code: 'bad_request' }, 'nothing to set')
   t.match(await ann.request({ type: 'status', roomId: 'chat:2', status: 'busy' }), { type: 'error', code: 'not_member' })
   const { members } = await ann.request({ type: 'presence', roomId })
   t.match(members, [{ userId: 'ann', status: 'online', meta: large.slice(0, 1023) }], 'what was refused changed nothing')

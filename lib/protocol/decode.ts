@@ -277,13 +277,11 @@ const table: { readonly [Type in ClientFrame['type']]: Reader } = {
   },
   status: {
     needsId: false,
-    read: (fields, id) => ({
-      type: 'status',
-      id,
-      roomId: fields.roomId(),
-      status: fields.status(),
-      meta: fields.optional('meta')
-    })
+    read: (fields, id) => {
+      const roomId = fields.roomId()
+      if (!fields.has('status') && !fields.has('meta')) fields.refuse('status and meta are both missing')
+      return { type: 'status', id, roomId, status: fields.status(), meta: fields.optional('meta') }
+    }
   },
   history: {
     needsId: true,
