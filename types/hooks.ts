@@ -14,11 +14,14 @@ export interface DisconnectReason {
 export interface RealtimeHooks {
   /** A connection was authenticated and upgraded; its frames wait until this is done. Throwing closes it. */
   onConnect (ctx: ConnectionContext): unknown
-  /** A policy allowed a join that is not acknowledged yet. */
+  /**
+   * A policy allowed a join that is not acknowledged yet. When this throws, or another `onJoin` does, the join never was: those
+   * that went through before it get no `onLeave`, so what one of them took it has to give back by itself.
+   */
   onJoin (ctx: RoomContext): unknown
   /** A member published a message that is neither delivered nor acknowledged yet. */
   onMessage (ctx: RoomContext, message: RoomMessage): unknown
-  /** A user left a room for good, grace window included. */
+  /** A connection left a room that every `onJoin` let it into. Runs in each case, also when another `onLeave` throws. */
   onLeave (ctx: RoomContext, reason: LeaveReason): unknown
   /** A connection is gone. */
   onDisconnect (ctx: ConnectionContext, reason: DisconnectReason): unknown

@@ -13,8 +13,8 @@ export interface RoomMessage<Event extends string = string, Content = unknown> {
 }
 
 /**
- * How a user came to leave a room: asked to (`left`), lost the connection for longer than the grace window (`disconnected`),
- * was taken out by `removeUser` (`removed`), lost the right to be there on a renewal (`revoked`), or the room was closed (`closed`).
+ * How a connection came to leave a room: its client asked to (`left`), it ended (`disconnected`), its user was taken out by
+ * `removeUser` (`removed`), lost the right to be there on a renewal (`revoked`), or the room was closed (`closed`).
  */
 export type LeaveReason = 'left' | 'disconnected' | 'removed' | 'revoked' | 'closed'
 
