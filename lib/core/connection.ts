@@ -317,6 +317,8 @@ export class Connection implements OutboxOptions, Peer {
 
   expire (): void {
     this.close(closeCodes.heartbeatMissed.code, 'heartbeat missed')
+    // Nobody is there to answer a close frame: the socket is not kept for that.
+    this.transport.terminate()
   }
 
   onOverflow (): void {
