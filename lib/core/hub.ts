@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js'
 import { Channel } from './channel.js'
 import type { ChannelView } from './channel.js'
 import type { FanOutScheduler } from './fan-out.js'
-import type { Timers } from './timers.js'
+import type { TimerHandle, Timers } from './timers.js'
 
 /** How long a channel nobody follows any more stays subscribed: reconnects and page changes come back within seconds. */
 const LINGER = 2_000
@@ -11,7 +11,11 @@ const LINGER = 2_000
 interface Slot<View extends ChannelView> {
   readonly channel: Channel<View>
   readonly opened: Promise<void>
+  /** Subscribed: what the channel knows is true. */
+  live: boolean
   users: number
+  /** Set while nobody uses it. */
+  lingering: TimerHandle | null
 }
 
 export interface HubOptions {
@@ -38,7 +42,8 @@ export class Hub<View extends ChannelView> {
 
   /** The channel, if it is subscribed now. */
   get (name: ChannelName): Channel<View> | undefined {
-    return this.#slots.get(name)?.channel
+    const slot = this.#slots.get(name)
+    return slot?.live === true ? slot.channel : undefined
   }
 
   get size (): number {
@@ -57,16 +62,21 @@ export class Hub<View extends ChannelView> {
     let slot = this.#slots.get(name)
     if (slot === undefined) {
       const channel = new Channel(name, view(), this.#options.scheduler, this.#options.clock)
-      slot = { channel, opened: this.#open(channel, presence), users: 0 }
+      slot = { channel, opened: this.#open(channel, presence), live: false, users: 0, lingering: null }
       this.#slots.set(name, slot)
     }
     slot.users++
+    if (slot.lingering !== null) {
+      this.#options.timers.cancel(slot.lingering)
+      slot.lingering = null
+    }
     try {
       await slot.opened
     } catch (err) {
       if (this.#slots.get(name) === slot) this.#slots.delete(name)
       throw err
     }
+    slot.live = true
     return slot.channel
   }
 
@@ -75,11 +85,10 @@ export class Hub<View extends ChannelView> {
     if (slot === undefined) return
     slot.users--
     if (slot.users > 0) return
-    this.#options.timers.after(LINGER, () => this.#endIfUnused(name, slot))
+    slot.lingering = this.#options.timers.after(LINGER, () => this.#end(name, slot))
   }
 
-  #endIfUnused (name: ChannelName, slot: Slot<View>): void {
-    if (slot.users > 0 || this.#slots.get(name) !== slot) return
+  #end (name: ChannelName, slot: Slot<View>): void {
     this.#slots.delete(name)
     const ended = slot.channel.unsubscribe().catch((err: unknown) => {
       this.#options.onError(err, 'unsubscribing failed')
