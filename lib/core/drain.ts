@@ -38,8 +38,10 @@ export class Drain {
     return this.#draining !== null
   }
 
+  /** One that comes in while the node drains, because its handshake began before, is sent away at once. */
   opened (connection: Connection): void {
     this.#open.add(connection)
+    if (this.draining) this.#close(connection)
   }
 
   closed (connection: Connection): void {
@@ -54,14 +56,14 @@ export class Drain {
   }
 
   async #run (): Promise<void> {
-    const { spread, deadline, code } = this.#options
+    const { spread, deadline } = this.#options
     if (this.#open.size === 0) return
     const empty = new Promise<void>((resolve) => { this.#emptied = resolve })
     for (const connection of this.#connections.all()) {
       connection.sendText(goawayFrame(Math.floor(this.#clock.random() * spread)))
     }
     const closing = this.#timers.after(Math.min(spread, deadline), () => {
-      for (const connection of [...this.#connections.all()]) connection.close(code, 'server shutting down')
+      for (const connection of [...this.#connections.all()]) this.#close(connection)
     })
     const dropping = this.#timers.after(deadline, () => {
       for (const connection of this.#open) connection.transport.terminate()
@@ -69,5 +71,9 @@ export class Drain {
     await empty
     this.#timers.cancel(closing)
     this.#timers.cancel(dropping)
+  }
+
+  #close (connection: Connection): void {
+    connection.close(this.#options.code, 'server shutting down')
   }
 }

@@ -167,10 +167,11 @@ export class RealtimeNode implements ConnectionOwner {
    */
   accept (init: ConnectionInit): Connection {
     const connection = new Connection(init, this)
-    this.drain.opened(connection)
     this.connections.add(connection)
     connection.heartbeat = this.#heartbeat.add(connection)
     this.#expiry.watch(connection)
+    this.drain.opened(connection)
+    if (connection.ended) return connection
     this.#open(connection).catch((err: unknown) => this.#refuse(connection, err))
     return connection
   }
