@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'tap'
-import { compile, diagnostic, everyCompiler, install, writeProgram } from './compile.js'
+import t from 'tap'
+import { compile, diagnostic, everyCompiler, install, PATIENCE, writeProgram } from './compile.js'
+
+t.setTimeout(PATIENCE)
 
 const ROOMS = 200
 const EVENTS = 10
@@ -69,13 +71,13 @@ ${range(CALLS).map((call) => `  await app.realtime.notifyRoom(\`${namings[naming
   await app.realtime.notifyRoom('nothing', 'event1', { text: 'x', tags: [] })
 }`
 
-await test(`${ROOMS} rooms of ${EVENTS} events and ${CALLS} calls`, async (t) => {
+await t.test(`${ROOMS} rooms of ${EVENTS} events and ${CALLS} calls`, { timeout: PATIENCE }, async (t) => {
   const folder = t.testdir({})
   await install(folder)
   const programs = [
     { name: 'inferred, names apart', api: inferred('apart'), naming: 'apart', budget: BUDGET, compilers: everyCompiler },
     { name: 'inferred, names alike', api: inferred('alike'), naming: 'alike', budget: BUDGET, compilers: ['6.0'] },
-    { name: 'written by hand, names apart', api: written('apart'), naming: 'apart', budget: CALLS_BUDGET, compilers: everyCompiler },
+    { name: 'written by hand, names apart', api: written('apart'), naming: 'apart', budget: CALLS_BUDGET, compilers: ['6.0', '7.0'] },
     { name: 'written by hand, names alike', api: written('alike'), naming: 'alike', budget: CALLS_BUDGET, compilers: ['6.0'] }
   ] as const
   const runs = programs.flatMap(({ name, api, naming, budget, compilers }, index) => {

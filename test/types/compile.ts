@@ -14,6 +14,9 @@ export const everyCompiler: readonly Compiler[] = ['5.9', '6.0', '7.0']
 /** Where they are in node_modules. */
 const packages: ReadonlyMap<Compiler, string> = new Map([['5.9', 'typescript-5.9'], ['6.0', 'typescript'], ['7.0', 'typescript-7.0']])
 
+/** How long a file of these tests may take on a busy machine, in ms; alone on two cores it is a fraction of it. */
+export const PATIENCE = 400_000
+
 export interface Compilation {
   /** Every error, with paths relative to the folder it ran in. */
   readonly errors: readonly string[]

@@ -1,8 +1,10 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'tap'
-import { compile, everyCompiler, install } from './compile.js'
+import t from 'tap'
+import { compile, everyCompiler, install, PATIENCE } from './compile.js'
 import type { Compilation, Compiler } from './compile.js'
+
+t.setTimeout(PATIENCE)
 
 type Format = 'nodenext' | 'bundler' | 'commonjs'
 
@@ -16,7 +18,7 @@ const overrides: Record<Format, readonly string[]> = {
 
 // A package with inferred types publishes its declarations, another one uses them. What the compiler cannot name through the root of
 // fastify-realtime is an error for the first (TS2883) or `any` for the second.
-await test('declarations of applications', async (t) => {
+await t.test('declarations of applications', { timeout: PATIENCE }, async (t) => {
   const folder = t.testdir({})
   await install(folder)
   const runs = everyCompiler.flatMap((compiler) => formats.map((format) => ({

@@ -1,10 +1,12 @@
 import { join } from 'node:path'
-import { test } from 'tap'
-import { compile, everyCompiler, install, loadedFiles, writeProgram } from './compile.js'
+import t from 'tap'
+import { compile, everyCompiler, install, loadedFiles, PATIENCE, writeProgram } from './compile.js'
+
+t.setTimeout(PATIENCE)
 
 // What is inferred, and what must not compile, stands in the applications under consumers/: a @ts-expect-error that expects nothing
 // is an error as well.
-await test('types', async (t) => {
+await t.test('types', { timeout: PATIENCE }, async (t) => {
   const folder = t.testdir({})
   const built = await install(folder)
   const ours = built.errors.filter((error) => /^(types\/|lib\/(define|index)\.ts)/.test(error))
