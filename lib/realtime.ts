@@ -7,7 +7,7 @@ import { checkContent, checkDuration, checkEvent, checkLimit, checkOptionalBoole
 import { BridgeError, roomChannel, userChannel } from './bridge/bridge.js'
 import type { Bridge, PublishResult as BridgeResult, Retention } from './bridge/bridge.js'
 import { answerBudget } from './core/catch-up.js'
-import { askNodes } from './core/cluster.js'
+import { askNodes, controlNodes } from './core/cluster.js'
 import type { NodeCounts } from './core/commands.js'
 import type { RealtimeNode } from './core/node.js'
 import { PresenceMirror } from './core/presence.js'
@@ -188,21 +188,21 @@ export class RealtimeFacade {
 
   async joinUser (userId: string, roomId: string): Promise<ControlResult> {
     const { roomId: id } = this.#match(roomId)
-    const { results, unreachable } = await available(askNodes(this.#parts.bridge, { type: 'join-user', userId: checkUserId(userId), roomId: id }))
+    const { results, unreachable } = await available(controlNodes(this.#parts.bridge, { type: 'join-user', userId: checkUserId(userId), roomId: id }))
     return { connections: total(results), unreachable }
   }
 
   async removeUser (userId: string, roomId: string, reason?: string): Promise<RemoveResult> {
     const match = this.#match(roomId)
     const user = checkUserId(userId)
-    checkOptionalText(reason, 'reason', MAX_REASON)
     const { retention } = match.value
-    const { position } = await available(this.#parts.bridge.remove(roomChannel(match.roomId), { userId: user, retention }))
+    const removal = { userId: user, reason: checkOptionalText(reason, 'reason', MAX_REASON), retention }
+    const { position } = await available(this.#parts.bridge.remove(roomChannel(match.roomId), removal))
     return retention === null ? {} : { position: formatPosition(position) }
   }
 
   async disconnectUser (userId: string, reason?: string): Promise<ControlResult> {
-    const { results, unreachable } = await available(askNodes(this.#parts.bridge, {
+    const { results, unreachable } = await available(controlNodes(this.#parts.bridge, {
       type: 'disconnect-user',
       userId: checkUserId(userId),
       reason: checkOptionalText(reason, 'reason', MAX_REASON) ?? 'access withdrawn'

@@ -168,7 +168,7 @@ await t.test('a renewal starts over, shorter, longer or without an end', async (
   const ann = connect('ann', { expiresAt: clock.wall() + HOUR })
   await turns()
   const renew = (expiresAt: number | null): Promise<unknown> =>
-    bridge.request({ type: 'renew', connectionId: ann.connection.id, user: { id: 'ann' }, expiresAt }, 1000)
+    bridge.control({ type: 'renew', connectionId: ann.connection.id, user: { id: 'ann' }, expiresAt }, 1000)
   await pass(clock, [ann], 59 * MINUTE + 100)
   t.equal(ann.all('expiring').length, 1)
   await renew(clock.wall() + HOUR)
@@ -180,7 +180,7 @@ await t.test('a renewal starts over, shorter, longer or without an end', async (
   await renew(null)
   await pass(clock, [ann], DAY)
   t.equal(ann.closed, null)
-  t.match(await bridge.request({ type: 'renew', connectionId: ann.connection.id, user: { id: 'bob' }, expiresAt: null }, 1000),
+  t.match(await bridge.control({ type: 'renew', connectionId: ann.connection.id, user: { id: 'bob' }, expiresAt: null }, 1000),
     { replies: [{ value: 'other-user' }] })
   await renew(clock.wall() + SECOND)
   ann.drop()

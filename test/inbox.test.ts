@@ -421,7 +421,7 @@ await t.test('nothing is left behind, whenever the connection goes', async (t) =
   clock.advance(3_000)
   await turns()
   // Nobody follows the channel any more: nothing would reach this node.
-  const { replies } = await bridge.request({ type: 'receipts', userId: 'ann', position: 'x', timeout: 10 }, 100)
+  const { replies } = await bridge.ask({ type: 'receipts', userId: 'ann', position: 'x', timeout: 10 }, 100)
   t.match(replies, [{ value: { received: [], missing: [] } }])
   const back = connect('ann')
   await turns()

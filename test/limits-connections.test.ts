@@ -58,10 +58,10 @@ await t.test('an eviction that is slow or fails delays and refuses nobody', asyn
       let lost = 1
       return {
         ...bridge,
-        async request (command, timeout) {
-          if (command.type !== 'evict') return await bridge.request(command, timeout)
+        async control (command, timeout) {
+          if (command.type !== 'evict') return await bridge.control(command, timeout)
           if (lost-- > 0) throw new Error('lost')
-          const replies = await bridge.request(command, timeout)
+          const replies = await bridge.control(command, timeout)
           await answer.opened
           return replies
         }

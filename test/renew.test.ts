@@ -85,7 +85,7 @@ await t.test('policies may take their time, but not for ever: one that does not 
 await t.test('a connection that only a silent node can have is not said to be missing', async t => {
   const { bridge, connect } = await createNode(t)
   const ann = await connect('ann')
-  const partly: typeof bridge = { ...bridge, request: async (command, timeout) => ({ ...await bridge.request(command, timeout), unreachable: ['far'] }) }
+  const partly: typeof bridge = { ...bridge, control: async (command, timeout) => ({ ...await bridge.control(command, timeout), unreachable: ['far'] }) }
   t.equal(await renewConnection(partly, ann.connection.id, { id: 'ann' }, null), 'renewed')
   t.equal(await renewConnection(partly, ann.connection.id, { id: 'bob' }, null), 'other-user')
   await t.rejects(renewConnection(partly, 'nobody', { id: 'ann' }, null), { name: 'BridgeError' })

@@ -281,15 +281,22 @@ export interface Realtime<Provider extends FastifyTypeProvider = FastifyTypeProv
   /** Numbers of the cluster. */
   stats (): Promise<RealtimeStats>
 
-  /** Put every connection of a user into a room, without asking its policy; it lasts while they are connected. */
+  /**
+   * Put every connection of a user into a room, without asking its policy; it lasts while they are connected. A full room takes
+   * nobody more.
+   */
   joinUser<const Id extends string> (userId: string, roomId: Id & KnownRoom<RegisteredApi, Id>): Promise<ControlResult>
 
-  /** Take a user out of a room. Once this resolves, nothing published later reaches the user there. */
+  /**
+   * Take a user out of a room. Once this resolves, nothing published later reaches the user there. The reason, of at most 123
+   * characters, is for your logs: it stands in the room's log and in the line that each node writes for a connection it takes out. The
+   * client is told `removed`, and so is `onLeave`.
+   */
   removeUser<const Id extends string> (
     userId: string, roomId: Id & KnownRoom<RegisteredApi, Id>, reason?: string
   ): Promise<RemoveResult>
 
-  /** Close every connection of a user with 4403. */
+  /** Close every connection of a user with 4403 and the reason, of at most 123 characters. */
   disconnectUser (userId: string, reason?: string): Promise<ControlResult>
 
   /** Add an app-wide hook. Hooks run in the order they were added. */

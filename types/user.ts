@@ -7,5 +7,8 @@ export interface AnyUser {
   readonly [claim: string]: unknown
 }
 
-/** The user of a connection: `Register['user']` where the application declared it, else {@link AnyUser}. */
+/**
+ * The user of a connection: `Register['user']` where the application declared it, else {@link AnyUser}. Plain JSON: a renewal hands it
+ * to the node that holds the connection, and one with a date, a bigint or a class instance in it is refused, on one node too.
+ */
 export type RealtimeUser = Register extends { user: infer User } ? User & { readonly id: string } : AnyUser

@@ -31,7 +31,11 @@ export interface Bridge {
 
   /**
    * Follows a channel. Resolves once the subscription is confirmed: whatever is published after that reaches the listener.
-   * One subscription a channel and node; the hub shares it.
+   * One subscription a channel and node, which the hub shares: a later one takes the place of the earlier, whose listener is not
+   * called again.
+   *
+   * A call that rejects, with `timeout` too, is over for the caller: nothing is followed, the listener is not called, and
+   * subscribing again is as good as the first time. What the store may still hold is the bridge's to take back.
    */
   subscribe (channel: ChannelName, options: SubscribeOptions, listener: ChannelListener): Promise<Subscription>
 
@@ -88,10 +92,18 @@ export interface Bridge {
   broadcast (head: string): Promise<{ timestamp: number }>
 
   /**
-   * Runs a command on every node (this one included) and collects the answers, as they come back from JSON (`undefined` as
-   * `null`). Nodes known to be dead cost no time; those that are alive but did not answer within `timeout` ms are named.
+   * Has every node carry out a command, and collects what they answer; see {@link NodeReplies}. Commands are entries of one log of
+   * the whole cluster, kept within {@link CONTROL_RETENTION}, which is repaired as the logs of channels are: every node that runs
+   * now begins all of them, once each and in one order. One that is out of reach begins what it missed as soon as it is back, and
+   * before it says `up`; it is named among the unreachable, and there is nothing the caller has to repeat. A node that starts later
+   * has no part in them, and for a node that began a command and failed it is not begun again.
+   *
+   * Rejects with `unavailable` when the command is certainly not in the log, with `timeout` when that is unknown, and with a
+   * `TypeError` when it does not survive JSON.
    */
-  request (command: NodeCommand, timeout: number): Promise<NodeReplies>
+  control (command: ControlCommand, timeout: number): Promise<NodeReplies>
+  /** Asks every node. Kept nowhere: a node that is out of reach never hears of it. Rejects as {@link control} does. */
+  ask (query: NodeQuery, timeout: number): Promise<NodeReplies>
 
   /**
    * Registers a live connection of a user. Resolves with the ids of the user's oldest connections beyond `limit`; the
@@ -115,7 +127,10 @@ export interface Bridge {
 /** Status of a member who has not set one. */
 export const INITIAL_STATUS = 'online'
 
-/** How long in ms a removal stays in {@link Subscription.removals}, whatever the log's own bounds are. */
+/**
+ * How long in ms a removal is remembered to refuse joins that were allowed before it: in {@link Subscription.removals}, whatever
+ * the log's own bounds are, and on every node that follows the channel.
+ */
 export const REMOVAL_WINDOW = 60_000
 
 /** A room's or a user's channel; made by {@link roomChannel} and {@link userChannel} only. */
@@ -151,8 +166,13 @@ export class BridgeError extends Error {
 export interface BridgeHandlers {
   /** A finished `broadcast` frame for every connection of this node. */
   onBroadcast (payload: Buffer): void
-  /** Runs a command on this node; the value must survive JSON. */
-  onRequest (command: NodeCommand): Promise<unknown>
+  /**
+   * Carries out a command on this node. It comes as its own copy, out of JSON, and the answer goes the same way back.
+   * @param age - ms since it was given, by the store's clock: much where the node was out of reach, 0 at least
+   */
+  onControl (command: ControlCommand, age: number): Promise<unknown>
+  /** Answers a question; both go through JSON. */
+  onAsk (query: NodeQuery): Promise<unknown>
   /** Called on every change; a bridge that has started is up until it says otherwise. */
   onStatus (status: BridgeStatus): void
   /** A listener or handler of this node threw, which is a defect of the node: for its log. */
@@ -167,7 +187,7 @@ export interface Retention {
   readonly ttl: number
 }
 
-/** Bounds of the log of a volatile channel, which has removals only. */
+/** Bounds of the log of a volatile channel, which has removals only, and of the cluster's log of commands. */
 export const CONTROL_RETENTION: Retention = { size: 1000, ttl: 60 * 60 * 1000 }
 
 export interface SubscribeOptions {
@@ -182,7 +202,10 @@ export interface Subscription {
   readonly removals: ReadonlyMap<string, number>
   /** Present when asked for. */
   readonly presence?: PresenceSnapshot
-  /** Ends it; the listener is not called again. */
+  /**
+   * Ends it: from the call on, the listener is not called again. When it rejects it has ended all the same, and the channel can be
+   * subscribed again; calling it twice, or after a later subscription took its place, does nothing.
+   */
   unsubscribe (): Promise<void>
 }
 
@@ -205,6 +228,8 @@ export interface RemovalEntry {
   readonly kind: 'removal'
   readonly position: Position
   readonly userId: string
+  /** As in {@link Removal}. */
+  readonly reason?: string
 }
 
 export type ChannelEvent =
@@ -279,6 +304,8 @@ export interface ReadResult {
 
 export interface Removal {
   readonly userId: string
+  /** The application's words, for the logs of the nodes that carry it out; clients get a code of the protocol. */
+  readonly reason?: string
   /** How long the channel keeps it, in a log that may hold messages too; `null` for a volatile channel. */
   readonly retention: Retention | null
 }
@@ -305,17 +332,24 @@ export interface PresenceEvent {
   readonly timestamp: number
 }
 
-/** What one node asks of all. */
-export type NodeCommand =
+/** What one node has all others do: each node for the connections it holds. */
+export type ControlCommand =
   | { readonly type: 'join-user', readonly userId: string, readonly roomId: string }
   | { readonly type: 'disconnect-user', readonly userId: string, readonly reason: string }
   | { readonly type: 'evict', readonly connectionIds: readonly string[] }
   | { readonly type: 'renew', readonly connectionId: string, readonly user: { readonly id: string }, readonly expiresAt: number | null }
+
+/** What one node asks of all. */
+export type NodeQuery =
   | { readonly type: 'connections', readonly userId?: string, readonly roomId?: string, readonly limit: number }
   | { readonly type: 'stats' }
   | { readonly type: 'rooms', readonly after?: string, readonly limit: number }
   | { readonly type: 'receipts', readonly userId: string, readonly position: string, readonly timeout: number }
 
+/**
+ * Answers that came within the time, this node's among them, as they come back from JSON (`undefined` as `null`). Nodes known to
+ * be dead cost no time.
+ */
 export interface NodeReplies {
   readonly replies: readonly { readonly nodeId: string, readonly value: unknown }[]
   /** Nodes that are alive and did not answer, or failed to. */

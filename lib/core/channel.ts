@@ -1,3 +1,4 @@
+import { REMOVAL_WINDOW } from '../bridge/bridge.js'
 import type { ChannelEvent, ChannelName, Entry, PresenceSnapshot, Subscription } from '../bridge/bridge.js'
 import type { Clock } from '../clock.js'
 import type { Frame } from './frame.js'
@@ -40,9 +41,6 @@ export interface Follower {
 const RECENT_ENTRIES = 512
 const RECENT_BYTES = 1024 * 1024
 
-/** How long a removal refuses joins that were allowed before it, in ms. */
-const REMOVAL_MEMORY = 60_000
-
 /** How the items of a channel look on the wire: the part that differs between rooms and inboxes. */
 export interface ChannelView {
   message (payload: Buffer, volatile: boolean): Frame
@@ -72,7 +70,7 @@ export class Channel<View extends ChannelView = ChannelView> {
   /** Entries up to this offset may have arrived without being kept. */
   #missedUpTo = 0
   #readers = 0
-  readonly #removedAt = new Map<string, number>()
+  readonly #removals = new Map<string, { readonly at: number, readonly reason?: string }>()
   #prunedAt = 0
 
   constructor (name: ChannelName, view: View, scheduler: FanOutScheduler, clock: Clock) {
@@ -104,7 +102,7 @@ export class Channel<View extends ChannelView = ChannelView> {
   opened (subscription: Subscription): void {
     this.#subscription = subscription
     this.#head = subscription.head
-    for (const [userId, age] of subscription.removals) this.#removedAt.set(userId, this.#clock.now() - age)
+    for (const [userId, age] of subscription.removals) this.#removals.set(userId, { at: this.#clock.now() - age })
     if (subscription.presence !== undefined) this.view.onPresenceSnapshot?.(subscription.presence, 0)
   }
 
@@ -122,7 +120,7 @@ export class Channel<View extends ChannelView = ChannelView> {
         return
       case 'removal':
         this.#head = event.entry.position
-        this.#removedAt.set(event.entry.userId, this.#clock.now())
+        this.#removals.set(event.entry.userId, { at: this.#clock.now(), reason: event.entry.reason })
         this.#pruneRemovals()
         this.#push('removal', event.entry.position.offset, null, event.entry.userId)
         return
@@ -196,8 +194,13 @@ export class Channel<View extends ChannelView = ChannelView> {
 
   /** Whether the user was removed after `moment` (of the injected clock). */
   removedSince (userId: string, moment: number): boolean {
-    const at = this.#removedAt.get(userId)
-    return at !== undefined && at >= moment
+    const removal = this.#removals.get(userId)
+    return removal !== undefined && removal.at >= moment
+  }
+
+  /** Why the user was removed last, where that was said. */
+  removalReason (userId: string): string | undefined {
+    return this.#removals.get(userId)?.reason
   }
 
   #remember (entry: Entry): void {
@@ -223,10 +226,10 @@ export class Channel<View extends ChannelView = ChannelView> {
 
   #pruneRemovals (): void {
     const now = this.#clock.now()
-    if (now - this.#prunedAt < REMOVAL_MEMORY) return
+    if (now - this.#prunedAt < REMOVAL_WINDOW) return
     this.#prunedAt = now
-    for (const [userId, at] of this.#removedAt) {
-      if (now - at > REMOVAL_MEMORY) this.#removedAt.delete(userId)
+    for (const [userId, { at }] of this.#removals) {
+      if (now - at > REMOVAL_WINDOW) this.#removals.delete(userId)
     }
   }
 }

@@ -1,7 +1,7 @@
 import { BridgeError } from '../bridge/bridge.js'
-import type { Bridge, NodeCommand } from '../bridge/bridge.js'
+import type { Bridge, ControlCommand, NodeQuery } from '../bridge/bridge.js'
 import type { RealtimeUser } from '../../types/user.js'
-import type { CommandResults, RenewOutcome } from './commands.js'
+import type { CommandResults, QueryResults, RenewOutcome } from './commands.js'
 import { PATIENCE } from './patience.js'
 
 /** How long the other nodes may take, in ms. */
@@ -12,20 +12,33 @@ const RENEWAL_DEADLINE = PATIENCE + 1_000
 
 export interface Answers<Result> {
   readonly results: readonly Result[]
-  /** Nodes that are alive and did not answer. */
+  /** Nodes that are alive and did not answer. Commands they carry out when they are back; questions are lost on them. */
   readonly unreachable: readonly string[]
+}
+
+/**
+ * Has every node do something.
+ * @throws {BridgeError}
+ */
+export async function controlNodes<Type extends ControlCommand['type']> (
+  bridge: Bridge, command: ControlCommand & { readonly type: Type }, deadline = DEADLINE
+): Promise<Answers<CommandResults[Type]>> {
+  const { replies, unreachable } = await bridge.control(command, deadline)
+  // As below.
+  const results = replies.map(({ value }) => value as CommandResults[Type])
+  return { results, unreachable }
 }
 
 /**
  * Asks every node.
  * @throws {BridgeError}
  */
-export async function askNodes<Type extends NodeCommand['type']> (
-  bridge: Bridge, command: NodeCommand & { readonly type: Type }, deadline = DEADLINE
-): Promise<Answers<CommandResults[Type]>> {
-  const { replies, unreachable } = await bridge.request(command, deadline)
+export async function askNodes<Type extends NodeQuery['type']> (
+  bridge: Bridge, query: NodeQuery & { readonly type: Type }, deadline = DEADLINE
+): Promise<Answers<QueryResults[Type]>> {
+  const { replies, unreachable } = await bridge.ask(query, deadline)
   // What comes through the bridge was said by `Commands` of a node of the same application: the one place that trusts it.
-  const results = replies.map(({ value }) => value as CommandResults[Type])
+  const results = replies.map(({ value }) => value as QueryResults[Type])
   return { results, unreachable }
 }
 
@@ -36,7 +49,7 @@ export async function askNodes<Type extends NodeCommand['type']> (
 export async function renewConnection (
   bridge: Bridge, connectionId: string, user: RealtimeUser, expiresAt: number | null
 ): Promise<RenewOutcome | 'not-found'> {
-  const { results, unreachable } = await askNodes(bridge, { type: 'renew', connectionId, user, expiresAt }, RENEWAL_DEADLINE)
+  const { results, unreachable } = await controlNodes(bridge, { type: 'renew', connectionId, user, expiresAt }, RENEWAL_DEADLINE)
   const outcome = results.find((result) => result !== null)
   if (outcome !== undefined) return outcome
   if (unreachable.length > 0) throw new BridgeError('timeout', `not all nodes answered: ${unreachable.join(', ')}`)

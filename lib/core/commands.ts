@@ -1,4 +1,6 @@
-import type { NodeCommand } from '../bridge/bridge.js'
+import { REMOVAL_WINDOW } from '../bridge/bridge.js'
+import type { ControlCommand, NodeQuery } from '../bridge/bridge.js'
+import type { Clock } from '../clock.js'
 import { closeCodes } from '../protocol/close-codes.js'
 import type { ConnectionInfo } from '../../types/realtime.js'
 import type { RealtimeUser } from '../../types/user.js'
@@ -20,12 +22,16 @@ export interface NodeCounts {
 
 export type RenewOutcome = 'renewed' | 'other-user'
 
-/** What this node answers to each command. `null`: not here. */
+/** What a node answers to each command. `null`: not here. */
 export interface CommandResults {
   'join-user': number
   'disconnect-user': number
   evict: number
   renew: RenewOutcome | null
+}
+
+/** What a node answers to each question. */
+export interface QueryResults {
   connections: ConnectionInfo[]
   stats: NodeCounts
   rooms: string[]
@@ -34,6 +40,7 @@ export interface CommandResults {
 
 export interface CommandsOptions {
   readonly nodeId: string
+  readonly clock: Clock
   readonly connections: Connections
   readonly rooms: Rooms
   readonly receipts: Receipts
@@ -42,7 +49,7 @@ export interface CommandsOptions {
   renewed (connection: Connection, user: RealtimeUser, expiresAt: number | null): Promise<void>
 }
 
-/** Runs on this node what a node of the cluster asked of all. */
+/** Does on this node what a node of the cluster wants of all. */
 export class Commands {
   readonly #options: CommandsOptions
 
@@ -50,11 +57,12 @@ export class Commands {
     this.#options = options
   }
 
-  async run (command: NodeCommand): Promise<CommandResults[NodeCommand['type']]> {
-    const { connections, receipts, roomIds, counts } = this.#options
+  /** @param age - ms since the command was given: this node may have been out of reach. */
+  async carryOut (command: ControlCommand, age: number): Promise<CommandResults[ControlCommand['type']]> {
+    const { connections } = this.#options
     switch (command.type) {
       case 'join-user':
-        return await this.#joinUser(command.userId, command.roomId)
+        return await this.#joinUser(command.userId, command.roomId, age)
       case 'disconnect-user':
         return this.#close(connections.ofUser(command.userId), closeCodes.accessWithdrawn.code, command.reason)
       case 'evict': {
@@ -63,25 +71,33 @@ export class Commands {
       }
       case 'renew':
         return await this.#renew(command.connectionId, command.user, command.expiresAt)
+    }
+  }
+
+  async answer (query: NodeQuery): Promise<QueryResults[NodeQuery['type']]> {
+    const { receipts, roomIds, counts } = this.#options
+    switch (query.type) {
       case 'connections':
-        return this.#list(command.userId, command.roomId, command.limit)
+        return this.#list(query.userId, query.roomId, query.limit)
       case 'stats':
         return counts()
       case 'rooms': {
-        const { after, limit } = command
+        const { after, limit } = query
         const names = [...roomIds()].filter((id) => after === undefined || id > after)
         return names.sort().slice(0, limit)
       }
       case 'receipts':
-        return await receipts.collect(command.userId, command.position, command.timeout)
+        return await receipts.collect(query.userId, query.position, query.timeout)
     }
   }
 
-  async #joinUser (userId: string, roomId: string): Promise<number> {
-    const { connections, rooms } = this.#options
+  /** Removals are known for a while only: an older command might put in again whom a later one has taken out. */
+  async #joinUser (userId: string, roomId: string, age: number): Promise<number> {
+    const { clock, connections, rooms } = this.#options
     const match = rooms.match(roomId)
-    if (match === null) return 0
-    const placed = await Promise.all(connections.ofUser(userId).map((connection) => this.#place(connection, match)))
+    if (match === null || age >= REMOVAL_WINDOW) return 0
+    const decidedAt = clock.now() - age
+    const placed = await Promise.all(connections.ofUser(userId).map((connection) => this.#place(connection, match, decidedAt)))
     return placed.filter(Boolean).length
   }
 
@@ -89,10 +105,10 @@ export class Commands {
    * In the connection's lane of the room, so that it cannot meet a join or leave of the client half-way. One that is not open
    * yet gets its place behind the welcome; that is not waited for, since it may be its own onConnect that asks.
    */
-  async #place (connection: Connection, match: RoomMatch): Promise<boolean> {
-    if (connection.whenOpen(() => { void this.#place(connection, match) })) return true
+  async #place (connection: Connection, match: RoomMatch, decidedAt: number): Promise<boolean> {
+    if (connection.whenOpen(() => { void this.#place(connection, match, decidedAt) })) return true
     try {
-      return await connection.lanes.runAndWait(match.roomId, () => this.#options.rooms.place(connection, match))
+      return await connection.lanes.runAndWait(match.roomId, () => this.#options.rooms.place(connection, match, decidedAt))
     } catch (err) {
       connection.log.warn({ err }, 'realtime user could not be put into a room')
       return false

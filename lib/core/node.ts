@@ -117,6 +117,7 @@ export class RealtimeNode implements ConnectionOwner {
     })
     this.#commands = new Commands({
       nodeId: bridge.nodeId,
+      clock,
       connections,
       rooms: this.rooms,
       receipts: this.receipts,
@@ -130,7 +131,8 @@ export class RealtimeNode implements ConnectionOwner {
     const { log } = this.#options
     await this.bridge.start({
       onBroadcast: (payload) => this.#everyone.push(createFrame(payload, true)),
-      onRequest: (command) => this.#commands.run(command),
+      onControl: (command, age) => this.#commands.carryOut(command, age),
+      onAsk: (query) => this.#commands.answer(query),
       onStatus: (status: BridgeStatus) => log.warn({ bridge: status }, 'realtime: the bridge changed its state'),
       onError: (err) => logError(log, err, 'realtime: delivery failed')
     })
@@ -216,7 +218,7 @@ export class RealtimeNode implements ConnectionOwner {
     const evicted = await this.bridge.userConnect(connection.userId, connection.id, this.limits.connectionsPerUser)
     if (connection.ended || evicted.length === 0) return
     // Not waited for: the newcomer is in whatever becomes of the others, and what is lost the next one asks for again.
-    this.bridge.request({ type: 'evict', connectionIds: evicted }, 5_000)
+    this.bridge.control({ type: 'evict', connectionIds: evicted }, 5_000)
       .catch((err: unknown) => connection.log.warn({ err }, 'realtime connections over the limit could not be closed'))
   }
 

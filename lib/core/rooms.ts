@@ -146,6 +146,8 @@ export class Rooms implements MembershipOwner {
   }
 
   removed (membership: Membership): void {
+    const { connection, channel, room } = membership
+    connection.log.info({ roomId: room.id, reason: channel.removalReason(membership.userId) }, 'realtime user removed from a room')
     this.expel(membership, 'removed')
   }
 
@@ -166,14 +168,15 @@ export class Rooms implements MembershipOwner {
   /**
    * The server puts a connection into a room: no policy is asked, hooks run. False: it is gone, was removed meanwhile, or the
    * room is full.
+   * @param decidedAt - when the server decided it: a later removal counts
    * @throws {BridgeError}
    */
-  async place (connection: Connection, match: RoomMatch): Promise<boolean> {
+  async place (connection: Connection, match: RoomMatch, decidedAt = this.#options.clock.now()): Promise<boolean> {
     if (connection.ended) return false
     if (connection.memberships.has(match.roomId)) return true
     if (!this.open) throw new BridgeError('unavailable', 'the bridge is down')
     const channel = await this.acquire(match)
-    const membership = this.create(connection, channel, this.#options.clock.now())
+    const membership = this.create(connection, channel, decidedAt)
     let announced = false
     try {
       if (!this.hasPlace(membership)) throw new Withdrawn()

@@ -14,7 +14,7 @@ const DAY = 24 * 3_600_000
 async function createBridge (): Promise<{ bridge: Bridge, clock: FakeClock }> {
   const clock = createFakeClock()
   const bridge = createMemoryBridge({ clock })
-  await bridge.start({ onBroadcast () {}, onRequest: async () => null, onStatus () {} })
+  await bridge.start({ onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} })
   return { bridge, clock }
 }
 

@@ -11,7 +11,7 @@ import { bridgeContract } from './contract.js'
 import { KEEP, follow, freshChannel, head, numberOf, numbers, publish, publishMany, range, read, stored } from './contract/fixture.js'
 
 const DAY = 24 * 3_600_000
-const HANDLERS: BridgeHandlers = { onBroadcast () {}, onRequest: async () => null, onStatus () {} }
+const HANDLERS: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
 
 await bridgeContract('memory', {
   nodes: 1,
@@ -80,9 +80,9 @@ await t.test('setting the wall clock moves timestamps, but no age', async t => {
 
 await t.test('a pending request leaves no timer either', async t => {
   const { bridge, clock } = await createBridge()
-  await bridge.request({ type: 'stats' }, 1000)
+  await bridge.ask({ type: 'stats' }, 1000)
   t.equal(clock.armed, 0)
-  await bridge.request({ type: 'stats' }, 2 ** 40)
+  await bridge.ask({ type: 'stats' }, 2 ** 40)
   t.equal(clock.armed, 0)
 })
 

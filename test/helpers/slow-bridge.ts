@@ -130,7 +130,8 @@ export function slowBridge (bridge: Bridge): SlowBridge {
     presenceUpdate: (channel, userId, update) => bridge.presenceUpdate(channel, userId, update),
     presenceRead: (channel) => bridge.presenceRead(channel),
     broadcast: (head) => bridge.broadcast(head),
-    request: (command, timeout) => bridge.request(command, timeout),
+    control: (command, timeout) => bridge.control(command, timeout),
+    ask: (query, timeout) => bridge.ask(query, timeout),
     userConnect: (userId, connectionId, limit) => begin('userConnect', connectionId, () => bridge.userConnect(userId, connectionId, limit)),
     async userDisconnect (userId, connectionId) {
       await begun.get(connectionId)

@@ -3,15 +3,16 @@ import { finishFrame } from '../../protocol/encode.js'
 import { formatPosition } from '../../protocol/position.js'
 import { BridgeError, CONTROL_RETENTION } from '../bridge.js'
 import type {
-  Bridge, BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, Entry, Publication, PublishResult, RemovalEntry,
-  SubscribeOptions, Subscription
+  Bridge, BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, ControlCommand, Entry, NodeQuery, Publication, PublishResult,
+  RemovalEntry, SubscribeOptions, Subscription
 } from '../bridge.js'
+import { toJson } from '../json.js'
 import { Agenda } from './agenda.js'
-import { Calls } from './calls.js'
-import { Follower } from './follower.js'
+import { ListenerQueue } from './listener-queue.js'
 import { Logs } from './logs.js'
-import { Presence } from './presence.js'
-import { Tickets } from './tickets.js'
+import { NodeCalls } from './node-calls.js'
+import { PresenceStore } from './presence-store.js'
+import { TicketStore } from './ticket-store.js'
 import { Users } from './users.js'
 
 export interface MemoryBridgeOptions {
@@ -35,14 +36,14 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
   const nodeId = clock.id()
   const agenda = new Agenda(clock)
   const logs = new Logs(clock, agenda, maxIdle)
-  const followers = new Map<ChannelName, Follower>()
-  const presence = new Presence(clock, agenda, (channel, event) => {
+  const followers = new Map<ChannelName, ListenerQueue>()
+  const presence = new PresenceStore(clock, agenda, (channel, event) => {
     const follower = followers.get(channel)
     if (follower?.presence === true) follower.deliver({ type: 'presence', ...event })
   })
-  const tickets = new Tickets(clock, agenda, maxTickets)
+  const tickets = new TicketStore(clock, agenda, maxTickets)
   const users = new Users()
-  const calls = new Calls(clock, nodeId)
+  const calls = new NodeCalls(clock, nodeId)
   const parts = [agenda, logs, presence, tickets, users, calls]
   let handlers: BridgeHandlers | null = null
   let closed = false
@@ -87,8 +88,8 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
 
     async subscribe (channel: ChannelName, { presence: withPresence }: SubscribeOptions, listener: ChannelListener): Promise<Subscription> {
       const node = running()
-      if (followers.has(channel)) throw new Error(`channel ${channel} is followed already`)
-      const follower = new Follower(withPresence, listener, error => node.onError?.(error))
+      followers.get(channel)?.end()
+      const follower = new ListenerQueue(withPresence, listener, error => node.onError?.(error))
       followers.set(channel, follower)
       const log = logs.pin(channel)
       const subscription: Subscription = {
@@ -138,9 +139,11 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
       return logs.peek(channel).read(query, clock.now())
     },
 
-    async remove (channel, { userId, retention }) {
+    async remove (channel, { userId, reason, retention }) {
       running()
-      const entry = logs.append(channel, retention ?? CONTROL_RETENTION, (position): RemovalEntry => ({ kind: 'removal', position, userId }))
+      const entry = logs.append(channel, retention ?? CONTROL_RETENTION, (position): RemovalEntry => ({
+        kind: 'removal', position, userId, ...(reason !== undefined && { reason })
+      }))
       deliver(channel, { type: 'removal', entry })
       return { position: entry.position }
     },
@@ -181,8 +184,16 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
       return { timestamp }
     },
 
-    async request (command, timeout) {
-      return calls.call(running(), command, timeout)
+    async control (command, timeout) {
+      const node = running()
+      const copy: ControlCommand = JSON.parse(toJson(command, 'command'))
+      return await calls.call(() => node.onControl(copy, 0), timeout)
+    },
+
+    async ask (query, timeout) {
+      const node = running()
+      const copy: NodeQuery = JSON.parse(toJson(query, 'query'))
+      return await calls.call(() => node.onAsk(copy), timeout)
     },
 
     async userConnect (userId, connectionId, limit) {

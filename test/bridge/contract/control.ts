@@ -1,10 +1,21 @@
 import type { Test } from 'tap'
 import { BridgeError, userChannel } from '../../../lib/bridge/bridge.js'
-import type { Bridge, NodeCommand } from '../../../lib/bridge/bridge.js'
-import { KEEP, follow, head, publish, range, scenario } from './fixture.js'
+import type { Bridge, ControlCommand, NodeQuery, NodeReplies } from '../../../lib/bridge/bridge.js'
+import { KEEP, faulty, follow, head, publish, range, scenario } from './fixture.js'
 import type { ContractOptions } from './fixture.js'
 
-const STATS: NodeCommand = { type: 'stats' }
+const STATS: NodeQuery = { type: 'stats' }
+const LEAVE = disconnect('alice')
+
+function disconnect (userId: string): ControlCommand {
+  return { type: 'disconnect-user', userId, reason: 'é' }
+}
+
+/** Both ways to reach all nodes, for what they have in common. */
+const WAYS = {
+  control: (bridge: Bridge, timeout: number): Promise<NodeReplies> => bridge.control(LEAVE, timeout),
+  ask: (bridge: Bridge, timeout: number): Promise<NodeReplies> => bridge.ask(STATS, timeout)
+}
 
 export async function controlContract (t: Test, options: ContractOptions): Promise<void> {
   const both = options.nodes === 1 ? ['near'] : ['near', 'far']
@@ -32,37 +43,100 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
     t.match(errors, [{ message: 'handler' }])
   }, node => node === 'far' ? {} : { onBroadcast () { throw new Error('handler') }, onError: error => errors.push(error) })
 
-  await scenario(t, options, 'a request is answered by every node', async ({ t, near, far }) => {
-    const command: NodeCommand = { type: 'join-user', userId: 'alice', roomId: 'r:1' }
-    const { replies, unreachable } = await far.request(command, 5_000)
+  await scenario(t, options, 'a command is carried out by every node', async ({ t, near, far }) => {
+    const command: ControlCommand = { type: 'join-user', userId: 'alice', roomId: 'r:1' }
+    const { replies, unreachable } = await far.control(command, 5_000)
     t.same(unreachable, [])
     t.same(replies.map(reply => reply.nodeId).toSorted(), [...new Set([near.nodeId, far.nodeId])].toSorted())
-    t.same(replies.map(reply => reply.value).toSorted(byJson), both.map(node => ({ node, command, at: '1970-01-01T00:00:00.000Z' })).toSorted(byJson))
+    const expected = both.map(node => ({ node, command, fresh: true, at: '1970-01-01T00:00:00.000Z' }))
+    t.same(replies.map(reply => reply.value).toSorted(byJson), expected.toSorted(byJson))
   }, node => ({
-    onRequest: async command => ({ node, command, at: new Date(0), dropped: undefined })
+    onControl: async (command, age) => ({ node, command, fresh: age >= 0 && age < 5_000, at: new Date(0), dropped: undefined })
   }))
 
-  await scenario(t, options, 'no value is null', async ({ t, near }) => {
-    const { replies } = await near.request(STATS, 5_000)
-    t.same(replies.find(reply => reply.nodeId === near.nodeId)?.value, null)
-  }, () => ({ onRequest: async () => undefined }))
+  await scenario(t, options, 'a question is answered by every node', async ({ t, near, far }) => {
+    const query: NodeQuery = { type: 'connections', userId: undefined, roomId: 'r:1', limit: 3 }
+    const { replies, unreachable } = await far.ask(query, 5_000)
+    t.same(unreachable, [])
+    t.same(replies.map(reply => reply.nodeId).toSorted(), [...new Set([near.nodeId, far.nodeId])].toSorted())
+    const expected = both.map(node => ({ node, query: { type: 'connections', roomId: 'r:1', limit: 3 } }))
+    t.same(replies.map(reply => reply.value).toSorted(byJson), expected.toSorted(byJson))
+  }, node => ({
+    onAsk: async query => ({ node, query, dropped: undefined })
+  }))
 
-  await scenario(t, options, 'a node that fails is named', async ({ t, near, far }) => {
-    for (const round of [1, 2]) {
-      const { replies, unreachable } = await far.request(STATS, 5_000)
-      t.same(unreachable, [near.nodeId], `round ${round}`)
-      t.equal(replies.length, both.length - 1)
+  const copies: unknown[] = []
+  await scenario(t, options, 'a command is a copy that came out of JSON, and what would come out as something else is refused', async ({ t, far }) => {
+    const user = Object.assign(Object.create(null), { id: 'alice', roles: ['a', null], nested: { deep: [{ n: 1.5 }] }, gone: undefined })
+    const renew = (claim: unknown): ControlCommand => ({ type: 'renew', connectionId: 'c1', user: Object.assign({ id: 'alice' }, { claim }), expiresAt: null })
+    await far.control({ type: 'renew', connectionId: 'c1', user, expiresAt: null }, 5_000)
+    t.equal(copies.length, both.length)
+    for (const copy of copies) {
+      t.not(copy, user)
+      t.strictSame(copy, { id: 'alice', roles: ['a', null], nested: { deep: [{ n: 1.5 }] } })
     }
-  }, node => node === 'near' ? { onRequest: failing() } : {})
+    const cycle: unknown[] = []
+    cycle.push(cycle)
+    for (const bad of [1n, new Date(0), new Map(), new (class Account {})(), NaN, Infinity, () => 1, Symbol('s'), [undefined], { deep: [1n] }, cycle]) {
+      await t.rejects(far.control(renew(bad), 5_000), { name: 'TypeError', message: 'command.user.claim' })
+    }
+    t.equal(copies.length, both.length, 'no node has heard of them')
+  }, () => ({
+    onControl: async command => { if (command.type === 'renew') copies.push(command.user) }
+  }))
 
-  await scenario(t, options, 'a node that does not answer is named when the time is over', async ({ t, near, far, fixture }) => {
-    const requests = range(1, 3).map(() => far.request(STATS, 500))
-    fixture.advance?.(500)
-    for (const { replies, unreachable } of await Promise.all(requests)) {
-      t.same(unreachable, [near.nodeId])
-      t.equal(replies.length, both.length - 1)
-    }
-  }, node => node === 'near' ? { onRequest: () => new Promise(() => {}) } : {})
+  for (const [way, call] of Object.entries(WAYS)) {
+    await scenario(t, options, `no value is null (${way})`, async ({ t, near }) => {
+      const { replies } = await call(near, 5_000)
+      t.same(replies.find(reply => reply.nodeId === near.nodeId)?.value, null)
+    }, () => ({ onControl: async () => undefined, onAsk: async () => undefined }))
+
+    await scenario(t, options, `a node that fails is named (${way})`, async ({ t, near, far }) => {
+      for (const round of [1, 2]) {
+        const { replies, unreachable } = await call(far, 5_000)
+        t.same(unreachable, [near.nodeId], `round ${round}`)
+        t.equal(replies.length, both.length - 1)
+      }
+    }, node => node === 'near' ? { onControl: failing(), onAsk: failing() } : {})
+
+    await scenario(t, options, `a node that does not answer is named when the time is over (${way})`, async ({ t, near, far, fixture }) => {
+      const requests = range(1, 3).map(() => call(far, 500))
+      fixture.advance?.(500)
+      for (const { replies, unreachable } of await Promise.all(requests)) {
+        t.same(unreachable, [near.nodeId])
+        t.equal(replies.length, both.length - 1)
+      }
+    }, node => node === 'near' ? { onControl: () => new Promise(() => {}), onAsk: () => new Promise(() => {}) } : {})
+  }
+
+  const begun: string[] = []
+  await scenario(t, options, 'commands begin once each, in one order', async ({ t, near, far }) => {
+    await Promise.all(range(1, 20).map(number => (number % 2 === 0 ? near : far).control(disconnect(`user-${number}`), 5_000)))
+    const of = (node: string): string[] => begun.filter(line => line.startsWith(node)).map(line => line.slice(node.length))
+    t.equal(new Set(of('near')).size, 20)
+    t.equal(of('near').length, 20)
+    if (options.nodes > 1) t.same(of('far'), of('near'))
+  }, node => ({
+    onControl: async command => { if (command.type === 'disconnect-user') begun.push(`${node} ${command.userId}`) }
+  }))
+
+  const missed: Array<{ node: string, what: string, age: number }> = []
+  await faulty(t, options, 'cutStore', 'a node that was out of reach carries out commands when it is back, and answers no old question', async ({ t, near, far, passes }, cut) => {
+    const heal = await cut(near)
+    t.same((await far.control(LEAVE, 500)).unreachable, [near.nodeId])
+    t.same((await far.ask(STATS, 500)).unreachable, [near.nodeId])
+    t.same((await far.control(disconnect('bob'), 500)).unreachable, [near.nodeId])
+    await heal()
+    const late = (): typeof missed => missed.filter(({ node }) => node === 'near')
+    await passes(1, async () => late().length >= 2)
+    await far.control(disconnect('carol'), 5_000)
+    t.same(late().map(({ what }) => what), ['alice', 'bob', 'carol'])
+    const [alice, bob] = late()
+    t.ok(alice !== undefined && bob !== undefined && alice.age >= bob.age && bob.age > 0, 'with their age')
+  }, node => ({
+    onControl: async (command, age) => { if (command.type === 'disconnect-user') missed.push({ node, what: command.userId, age }) },
+    onAsk: async () => { missed.push({ node, what: 'question', age: 0 }) }
+  }))
 
   await scenario(t, options, 'the oldest connections beyond the limit have to go', async ({ t, near, far }) => {
     for (const id of ['c1', 'c2', 'c3']) t.same(await far.userConnect('alice', id, 3), [])
@@ -119,10 +193,10 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
     await bridge.presenceAttach(channel, 'alice', 'c1', Infinity)
     await bridge.presenceDetach(channel, 'alice', 'c1', 60_000)
     await followed.until(events => events.length === 2)
-    const pending = bridge.request(STATS, 1_000_000).catch((error: unknown) => error)
+    const pending = Promise.all(Object.values(WAYS).map(call => call(bridge, 1_000_000).catch((error: unknown) => error)))
     await bridge.close()
     await bridge.close()
-    t.ok(await pending, 'what was pending is settled')
+    t.equal((await pending).filter(Boolean).length, 2, 'what was pending is settled')
     await followed.subscription.unsubscribe()
     t.equal(bridge.status().state, 'down')
     for (const [name, call] of Object.entries(everyCall(bridge))) {
@@ -130,7 +204,7 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
     }
     t.equal(followed.events.length, 2)
     t.ok(new BridgeError('timeout', 'text', { cause: 1 }) instanceof Error)
-  }, node => node === 'near' ? { onRequest: () => new Promise(() => {}) } : {})
+  }, node => node === 'near' ? { onControl: () => new Promise(() => {}), onAsk: () => new Promise(() => {}) } : {})
 }
 
 /** Fails in one way the first time, and in another the second. */
@@ -158,7 +232,8 @@ function everyCall (bridge: Bridge): Record<string, () => Promise<unknown>> {
     presenceUpdate: () => bridge.presenceUpdate(channel, 'alice', {}),
     presenceRead: () => bridge.presenceRead(channel),
     broadcast: () => bridge.broadcast('{"type":"broadcast"'),
-    request: () => bridge.request(STATS, 1000),
+    control: () => bridge.control(LEAVE, 1000),
+    ask: () => bridge.ask(STATS, 1000),
     userConnect: () => bridge.userConnect('alice', 'c1', 1),
     userDisconnect: () => bridge.userDisconnect('alice', 'c1'),
     putTicket: () => bridge.putTicket('a', 'b', 1000),

@@ -72,7 +72,7 @@ export async function scenario (
   await t.test(title, async t => {
     const fixture = await options.create()
     t.teardown(() => fixture.close())
-    const quiet: BridgeHandlers = { onBroadcast () {}, onRequest: async () => null, onStatus () {} }
+    const quiet: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
     const near = await fixture.createNode({ ...quiet, ...handlers('near') })
     const far = options.nodes === 1 ? near : await fixture.createNode({ ...quiet, ...handlers('far') })
     const { advance } = fixture
@@ -96,14 +96,14 @@ export async function scenario (
 
 /** As {@link scenario}, for a fault that not every fixture has. */
 export async function faulty<F extends keyof Faults> (
-  t: Test, options: ContractOptions, fault: F, title: string, run: (scenario: Scenario, hook: Faults[F]) => Promise<void>
+  t: Test, options: ContractOptions, fault: F, title: string, run: (scenario: Scenario, hook: Faults[F]) => Promise<void>, handlers?: Handlers
 ): Promise<void> {
   if (options.faults?.includes(fault) !== true) return
   await scenario(t, options, title, async scenario => {
     const hook = scenario.fixture.faults?.[fault]
     if (hook === undefined) throw new Error(`the fixture has no ${fault}`)
     await run(scenario, hook)
-  })
+  }, handlers)
 }
 
 export const KEEP: Retention = { size: 1000, ttl: 5 * 60_000 }

@@ -2,7 +2,7 @@ import type { Test } from 'tap'
 import { formatPosition, samePosition } from '../../../lib/protocol/position.js'
 import type { Position } from '../../../lib/protocol/position.js'
 import {
-  KEEP, follow, freshChannel, numberOf, numbers, publish, publishMany, range, read, scenario, stored
+  KEEP, faulty, follow, freshChannel, numberOf, numbers, publish, publishMany, range, read, scenario, stored
 } from './fixture.js'
 import type { ContractOptions } from './fixture.js'
 
@@ -113,6 +113,40 @@ export async function logContract (t: Test, options: ContractOptions): Promise<v
     t.match(errors, [{ message: 'listener' }, { message: 'listener' }])
   }, () => ({ onError: error => errors.push(error) }))
 
+  await scenario(t, options, 'a later subscription takes the place of the earlier', async ({ t, near, far, channel }) => {
+    const first = await follow(near, channel, { presence: true })
+    await publish(far, channel, 1)
+    await first.messages(1)
+    const second = await follow(near, channel)
+    await first.subscription.unsubscribe()
+    await publish(far, channel, 2)
+    await second.messages(1)
+    t.same([first.numbers(), second.numbers()], [[1], [2]])
+    await second.subscription.unsubscribe()
+    await second.subscription.unsubscribe()
+    const third = await follow(near, channel, { presence: true })
+    await second.subscription.unsubscribe()
+    await publish(far, channel, 3)
+    await third.messages(1)
+    t.same(third.numbers(), [3])
+  })
+
+  await faulty(t, options, 'cutStore', 'a subscription that was refused is over, and the next is as good as the first', async ({ t, near, far, channel }, cut) => {
+    const other = freshChannel()
+    const kept = await follow(near, other)
+    const heal = await cut(near)
+    let called = 0
+    await t.rejects(near.subscribe(channel, { presence: true }, () => { called++ }), { name: 'BridgeError' })
+    await kept.subscription.unsubscribe().catch(() => {})
+    await heal()
+    const followed = await follow(near, channel, { presence: true })
+    const again = await follow(near, other)
+    for (const name of [channel, other]) await publish(far, name, 1)
+    await followed.messages(1)
+    await again.messages(1)
+    t.same([called, followed.numbers(), again.numbers(), kept.numbers()], [0, [1], [1], []])
+  })
+
   await scenario(t, options, 'nothing comes after unsubscribe, and a new subscription starts at the head', async ({ t, near, far, channel }) => {
     const first = await follow(near, channel)
     await publish(far, channel, 1)
@@ -139,14 +173,6 @@ export async function logContract (t: Test, options: ContractOptions): Promise<v
     const again = await follow(near, channel)
     await publish(far, channel, 6)
     await again.messages(1)
-    t.same(followed.numbers(), [1])
-  })
-
-  await scenario(t, options, 'one channel is followed once on a node', async ({ t, near, far, channel }) => {
-    const followed = await follow(near, channel)
-    await t.rejects(near.subscribe(channel, { presence: false }, () => {}))
-    await publish(far, channel, 1)
-    await followed.messages(1)
     t.same(followed.numbers(), [1])
   })
 

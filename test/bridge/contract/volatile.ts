@@ -63,6 +63,13 @@ export async function volatileContract (t: Test, options: ContractOptions): Prom
     t.same(numbers((await read(near, channel, { since: formatPosition(page.position) })).entries), [3, 4])
   })
 
+  await scenario(t, options, 'the reason of a removal goes with it', async ({ t, near, far, channel }) => {
+    const followed = await follow(near, channel)
+    for (const retention of [KEEP, null]) await far.remove(channel, { userId: 'mallory', reason: 'spam "é" 💡', retention })
+    await followed.until(events => events.length === 2)
+    t.same(followed.events.map(event => event.type === 'removal' && event.entry.reason), ['spam "é" 💡', 'spam "é" 💡'])
+  })
+
   await scenario(t, options, 'a volatile channel keeps removals, and only those', async ({ t, near, far, channel }) => {
     const followed = await follow(near, channel)
     await far.publish({ channel, head: head(1), sender: 'alice', retention: null })

@@ -1,11 +1,11 @@
 import type { Clock } from '../../clock.js'
-import type { BridgeHandlers, NodeCommand, NodeReplies } from '../bridge.js'
+import type { NodeReplies } from '../bridge.js'
 
 /** Longer timeouts fire at once in Node.js. */
 const MAX_DELAY = 2 ** 31 - 1
 
-/** Commands to the one node there is, each answered in bounded time. */
-export class Calls {
+/** Commands and questions to the one node there is, each answered in bounded time. */
+export class NodeCalls {
   readonly #clock: Clock
   readonly #nodeId: string
   /** Ends each pending call as unanswered. */
@@ -16,7 +16,7 @@ export class Calls {
     this.#nodeId = nodeId
   }
 
-  call (handlers: BridgeHandlers, command: NodeCommand, timeout: number): Promise<NodeReplies> {
+  call (run: () => Promise<unknown>, timeout: number): Promise<NodeReplies> {
     return new Promise(resolve => {
       const settle = (replies: NodeReplies): void => {
         this.#pending.delete(giveUp)
@@ -26,7 +26,7 @@ export class Calls {
       const giveUp = (): void => settle({ replies: [], unreachable: [this.#nodeId] })
       const cancel = this.#clock.timeout(giveUp, Math.min(timeout, MAX_DELAY))
       this.#pending.add(giveUp)
-      answer(handlers, command).then(
+      answer(run).then(
         value => settle({ replies: [{ nodeId: this.#nodeId, value }], unreachable: [] }),
         giveUp
       )
@@ -39,8 +39,8 @@ export class Calls {
 }
 
 /** Through JSON, like an answer from another machine: what does not survive that must not work here either. */
-async function answer (handlers: BridgeHandlers, command: NodeCommand): Promise<unknown> {
-  const value = await handlers.onRequest(command)
+async function answer (run: () => Promise<unknown>): Promise<unknown> {
+  const value = await run()
   const json: unknown = JSON.parse(JSON.stringify(value) ?? 'null')
   return json
 }

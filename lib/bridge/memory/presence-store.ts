@@ -23,7 +23,7 @@ interface Room {
 export type PresenceAnnounce = (channel: ChannelName, event: PresenceEvent) => void
 
 /** Who is in which room. Every change is announced with a version one higher than the last. */
-export class Presence {
+export class PresenceStore {
   readonly #clock: Clock
   readonly #agenda: Agenda
   readonly #announce: PresenceAnnounce

@@ -4,7 +4,7 @@ import type { ChannelEvent, ChannelListener } from '../bridge.js'
  * Hands events to one listener, one after the other: what the listener itself sets off waits until it has returned, so that
  * it never sees a later event before it is done with an earlier one.
  */
-export class Follower {
+export class ListenerQueue {
   readonly presence: boolean
   readonly #listener: ChannelListener
   readonly #onError: (error: unknown) => void

@@ -8,7 +8,7 @@ interface Ticket extends Task {
 }
 
 /** Values for one use within their time. */
-export class Tickets {
+export class TicketStore {
   readonly #clock: Clock
   readonly #agenda: Agenda
   readonly #max: number
