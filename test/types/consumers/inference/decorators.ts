@@ -32,6 +32,8 @@ export async function rightAndWrong (app: FastifyInstance, id: string, n: number
   await realtime.notifyRoom(`chat:${id}:${n}`, 'message', { text: 'x' })
   // @ts-expect-error a placeholder is not empty
   await realtime.notifyRoom('chat:', 'message', { text: 'x' })
+  // @ts-expect-error not even in the middle
+  await realtime.notifyRoom('org::files:a', 'saved', { path: 'a' })
   // @ts-expect-error nor is a remainder
   await realtime.notifyRoom('org:acme:files:', 'saved', { path: 'a' })
   // @ts-expect-error too short
