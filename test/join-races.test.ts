@@ -410,7 +410,7 @@ await t.test('a room whose lane is held does not hold up the others of a resume'
   made.clock.advance(10_100)
   t.match((await resumed).rooms, [{ roomId: 'chat:1', error: { code: 'unavailable', retryable: true } }, { roomId: 'chat:2', position: String }])
   waiting.resolve()
-  t.match(await ann.next((frame) => frame.id === 100), { type: 'ack' })
+  t.match(await ann.next((frame) => frame.id === 100), { type: 'error', code: 'unavailable' })
   t.match(await ann.request({ type: 'resume', rooms: [{ roomId: 'chat:1' }] }), { type: 'ack', rooms: [{ position: String }] })
 })
 

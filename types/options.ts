@@ -140,7 +140,7 @@ export interface LimitOptions {
   calls?: number
   /**
    * Bytes that may wait to be written to a connection. Volatile frames are dropped first; beyond it the connection is closed
-   * with 4410 and resumes from its positions.
+   * with 4410 and resumes from its positions. As many bytes of frames it sent may wait for their turn (`limit_reached`).
    * @default 1048576
    */
   outbound?: number

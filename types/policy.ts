@@ -88,7 +88,10 @@ export interface RoomPolicy<
    */
   onJoin? (ctx: RoomContext<RoomParams<Pattern>>): unknown
 
-  /** Before a message is delivered and acknowledged. Throwing refuses; assign `message.content` to change it. */
+  /**
+   * Before a message is delivered and acknowledged. Throwing refuses; assign `message.content` to change it. A message that takes
+   * over 10 s to be checked is answered `unavailable` and not published, whatever comes of this later.
+   */
   onMessage? (ctx: RoomContext<RoomParams<Pattern>>, message: MessageOf<Events, Provider>): unknown
 
   /** After a connection left, whatever the reason. The user may still be there with another one, or be back within the grace window. */

@@ -283,7 +283,8 @@ export interface Realtime<Provider extends FastifyTypeProvider = FastifyTypeProv
 
   /**
    * Put every connection of a user into a room, without asking its policy; it lasts while they are connected. A full room takes
-   * nobody more.
+   * nobody more. A connection with frames of that room under way is put in behind those, which is not waited for, so that a hook of
+   * the room may call this: it counts as reached then.
    */
   joinUser<const Id extends string> (userId: string, roomId: Id & KnownRoom<RegisteredApi, Id>): Promise<ControlResult>
 

@@ -6,6 +6,7 @@ import type { ConnectionInfo } from '../../types/realtime.js'
 import type { RealtimeUser } from '../../types/user.js'
 import type { Connection } from './connection.js'
 import type { Connections } from './connections.js'
+import type { Joiner } from './join.js'
 import type { Receipts, ReceiptState } from './receipts.js'
 import type { RoomMatch } from './room.js'
 import type { Rooms } from './rooms.js'
@@ -43,6 +44,7 @@ export interface CommandsOptions {
   readonly clock: Clock
   readonly connections: Connections
   readonly rooms: Rooms
+  readonly joiner: Joiner
   readonly receipts: Receipts
   counts (): NodeCounts
   roomIds (): Iterable<string>
@@ -103,16 +105,21 @@ export class Commands {
 
   /**
    * In the connection's lane of the room, so that it cannot meet a join or leave of the client half-way. One that is not open
-   * yet gets its place behind the welcome; that is not waited for, since it may be its own onConnect that asks.
+   * yet gets its place behind the welcome, and one with something under way in that room behind that. Neither is waited for,
+   * since it may be just that which asks: an onConnect, or a hook of the room.
    */
   async #place (connection: Connection, match: RoomMatch, decidedAt: number): Promise<boolean> {
     if (connection.whenOpen(() => { void this.#place(connection, match, decidedAt) })) return true
-    try {
-      return await connection.lanes.runAndWait(match.roomId, () => this.#options.rooms.place(connection, match, decidedAt))
-    } catch (err) {
+    const place = (): Promise<boolean> => this.#options.joiner.place(connection, match, decidedAt).catch((err: unknown) => {
       connection.log.warn({ err }, 'realtime user could not be put into a room')
       return false
+    })
+    const { lanes } = connection
+    if (lanes.busy(match.roomId)) {
+      lanes.run(match.roomId, async () => { await place() })
+      return true
     }
+    return await new Promise((resolve) => { lanes.run(match.roomId, () => place().then(resolve)) })
   }
 
   #close (connections: readonly Connection[], code: number, reason: string): number {

@@ -51,7 +51,7 @@ export interface ConnectionOwner {
   readonly flusher: Flusher
   /** The budget all connections of a user share on this node. */
   userQuota (userId: string): TokenBucket
-  dispatch (connection: Connection, frame: ClientFrame): void
+  dispatch (connection: Connection, frame: ClientFrame, bytes: number): void
   received (): void
   /** Called once, when the connection is over: everything it had is to be given back. */
   ended (connection: Connection, code: number, reason: string): void
@@ -117,8 +117,8 @@ export class Connection implements OutboxOptions, Peer {
   /** What the server wants done as soon as the connection is let in. */
   #whenOpen: Array<() => void> | null = null
   /** Frames that arrived before the connection was open, in order. */
-  #early: ClientFrame[] = []
-  #waitingBytes = 0
+  #early: Array<{ readonly frame: ClientFrame, readonly bytes: number }> = []
+  #earlyBytes = 0
 
   constructor (init: ConnectionInit, owner: ConnectionOwner) {
     const { clock, limits, flusher } = owner
@@ -207,11 +207,11 @@ export class Connection implements OutboxOptions, Peer {
     const early = this.#early
     this.#whenOpen = null
     this.#early = []
-    this.#waitingBytes = 0
+    this.#earlyBytes = 0
     for (const task of tasks) task()
-    for (const frame of early) {
+    for (const { frame, bytes } of early) {
       if (this.ended) return
-      this.#owner.dispatch(this, frame)
+      this.#owner.dispatch(this, frame, bytes)
     }
   }
 
@@ -229,20 +229,20 @@ export class Connection implements OutboxOptions, Peer {
     return own > 0 ? own : this.#owner.userQuota(this.userId).take(now)
   }
 
-  #accept (frame: ClientFrame, size: number): void {
+  #accept (frame: ClientFrame, bytes: number): void {
     if (frame.id !== undefined) {
       this.#pendingIds ??= new Set()
       this.#pendingIds.add(frame.id)
     }
-    const { limits } = this.#owner
+    const { messages, outbound } = this.#owner.limits
     if (this.#state === 'opening') {
-      if (this.#early.length >= limits.messages.max || this.#waitingBytes + size > limits.outbound) return this.#tooManyWaiting(frame)
-      this.#waitingBytes += size
-      this.#early.push(frame)
-    } else if (this.lanes.waiting >= limits.messages.max) {
+      if (this.#early.length >= messages.max || this.#earlyBytes + bytes > outbound) return this.#tooManyWaiting(frame)
+      this.#earlyBytes += bytes
+      this.#early.push({ frame, bytes })
+    } else if (this.lanes.waiting >= messages.max || this.lanes.waitingBytes + bytes > outbound) {
       this.#tooManyWaiting(frame)
     } else {
-      this.#owner.dispatch(this, frame)
+      this.#owner.dispatch(this, frame, bytes)
     }
   }
 
@@ -341,6 +341,7 @@ export class Connection implements OutboxOptions, Peer {
     this.#early = []
     this.#pendingIds = null
     this.#outbox.close()
+    this.lanes.drop()
     this.#owner.ended(this, code, reason)
   }
 }

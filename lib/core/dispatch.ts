@@ -7,11 +7,13 @@ import { answerBudget } from './catch-up.js'
 import type { Connection } from './connection.js'
 import type { Inboxes } from './inbox.js'
 import type { Joiner } from './join.js'
+import { patiently } from './patience.js'
 import type { Publisher } from './publish.js'
 import type { Receipts } from './receipts.js'
 import type { Resumer } from './resume.js'
 import type { Membership } from './room.js'
 import type { Rooms } from './rooms.js'
+import type { Timers } from './timers.js'
 
 /** Bytes of a member's `meta` as JSON. */
 export const MAX_META_BYTES = 2 * 1024
@@ -25,6 +27,7 @@ export interface DispatcherOptions {
   readonly inboxes: Inboxes
   readonly receipts: Receipts
   readonly calls: Calls
+  readonly timers: Timers
 }
 
 /** What each frame of a client leads to. The only place that tells frame types apart. */
@@ -35,30 +38,32 @@ export class Dispatcher {
     this.#options = options
   }
 
-  dispatch (connection: Connection, frame: ClientFrame): void {
+  /** @param bytes - the frame's own, while it has to wait */
+  dispatch (connection: Connection, frame: ClientFrame, bytes: number): void {
     const { publisher, calls, resumer } = this.#options
+    const { lanes } = connection
     this.#endInboxHold(connection, frame)
     switch (frame.type) {
       case 'join':
-        connection.lanes.run(frame.roomId, () => this.#join(connection, frame))
+        lanes.run(frame.roomId, () => this.#join(connection, frame), { bytes })
         return
       case 'leave':
-        connection.lanes.run(frame.roomId, () => this.#leave(connection, frame))
+        lanes.run(frame.roomId, () => this.#leave(connection, frame), { bytes })
         return
       case 'message':
-        connection.lanes.run(frame.roomId, () => publisher.fromMember(connection, frame))
+        lanes.run(frame.roomId, () => publisher.fromMember(connection, frame), { bytes })
         return
       case 'typing':
-        connection.lanes.run(frame.roomId, () => this.#typing(connection, frame))
+        lanes.run(frame.roomId, () => this.#typing(connection, frame), { bytes })
         return
       case 'presence':
-        connection.lanes.run(frame.roomId, () => this.#presence(connection, frame))
+        lanes.run(frame.roomId, () => this.#presence(connection, frame), { bytes })
         return
       case 'status':
-        connection.lanes.run(frame.roomId, () => this.#status(connection, frame))
+        lanes.run(frame.roomId, () => this.#status(connection, frame), { bytes })
         return
       case 'history':
-        connection.lanes.run(frame.roomId, () => this.#history(connection, frame))
+        lanes.run(frame.roomId, () => this.#history(connection, frame), { bytes })
         return
       case 'call':
         calls.run(connection, frame)
@@ -91,10 +96,11 @@ export class Dispatcher {
   #leave (connection: Connection, frame: LeaveFrame): void | Promise<void> {
     const membership = this.#membership(connection, frame)
     if (membership === null) return
-    const left = this.#options.rooms.leave(membership, 'left', 0)
+    const { rooms, timers } = this.#options
+    const left = rooms.leave(membership, 'left', 0)
     connection.ack(frame, (id) => plainAck(id, frame.roomId))
-    // The hooks of a join that follows must not overtake those of this leave.
-    return left
+    // The hooks of a join that follows must not overtake those of this leave, unless they hang.
+    return patiently(timers, connection, 'onLeave', left).catch(() => {})
   }
 
   #typing (connection: Connection, frame: TypingFrame): void {

@@ -1,9 +1,11 @@
+import { BridgeError } from '../bridge/bridge.js'
 import type { Bridge } from '../bridge/bridge.js'
 import type { Clock } from '../clock.js'
+import { joinedFrame } from '../protocol/encode.js'
 import type { ErrorBody, JoinAnswer, ResumedRoom } from '../protocol/encode.js'
 import type { ResumeRoom } from '../protocol/frames.js'
 import type { RealtimeUser } from '../../types/user.js'
-import { readBacklog, settle } from './catch-up.js'
+import { answerBudget, readBacklog, settle } from './catch-up.js'
 import type { AnswerBudget, Backlog } from './catch-up.js'
 import type { Channel } from './channel.js'
 import type { Connection } from './connection.js'
@@ -59,14 +61,38 @@ export class Joiner {
     }
     if (!rooms.open) return refused(request, { code: 'unavailable' })
 
-    const attempt = new Attempt(connection, match, request, this.#options)
+    const attempt = new Attempt(connection, match, request, this.#options, null)
     try {
-      await patiently(this.#options.timers, attempt.run())
+      await patiently(this.#options.timers, connection, 'a join', attempt.run())
       return attempt
     } catch (err) {
       attempt.abandon()
       return refused(request, connection.describe(err))
     }
+  }
+
+  /**
+   * The server puts a connection into a room: no policy is asked, everything else is as in a join. False: it is gone, was removed
+   * meanwhile, or the room is full.
+   * @param decidedAt - when the server decided it: a later removal counts
+   * @throws what a hook threw, {@link BridgeError}
+   */
+  async place (connection: Connection, match: RoomMatch, decidedAt: number): Promise<boolean> {
+    const { rooms, timers } = this.#options
+    if (connection.ended) return false
+    if (rooms.membership(connection, match.roomId) !== undefined) return true
+    if (!rooms.open) throw new BridgeError('unavailable', 'the bridge is down')
+    const attempt = new Attempt(connection, match, { roomId: match.roomId, presence: true }, this.#options, decidedAt)
+    try {
+      await patiently(timers, connection, 'joinUser', attempt.run())
+    } catch (err) {
+      attempt.abandon()
+      throw err
+    }
+    const joined = attempt.complete(answerBudget())
+    if ('error' in joined) return false
+    connection.sendText(joinedFrame(joined))
+    return true
   }
 
   /** A member that joins again reads on, or only wants to be told where it is. */
@@ -112,6 +138,8 @@ class Attempt implements PreparedJoin {
   readonly #match: RoomMatch
   readonly #request: ResumeRoom
   readonly #options: JoinerOptions
+  /** Set where the server decided, whom no policy stands in the way of. */
+  readonly #decidedAt: number | null
   #error: ErrorBody | null = null
   #channel: Channel<Room> | null = null
   #membership: Membership | null = null
@@ -121,19 +149,20 @@ class Attempt implements PreparedJoin {
   #announced = false
   #over = false
 
-  constructor (connection: Connection, match: RoomMatch, request: ResumeRoom, options: JoinerOptions) {
+  constructor (connection: Connection, match: RoomMatch, request: ResumeRoom, options: JoinerOptions, decidedAt: number | null) {
     this.#connection = connection
     this.#match = match
     this.#request = request
     this.#options = options
+    this.#decidedAt = decidedAt
     connection.joining++
   }
 
   async run (): Promise<void> {
     const { rooms, clock, bridge } = this.#options
-    const allowedAt = clock.now()
+    const allowedAt = this.#decidedAt ?? clock.now()
     this.#user = this.#connection.user
-    if (!await rooms.allows(this.#connection, this.#match)) {
+    if (this.#decidedAt === null && !await rooms.allows(this.#connection, this.#match)) {
       this.#error = { code: 'forbidden' }
       return
     }
@@ -172,12 +201,13 @@ class Attempt implements PreparedJoin {
       return { roomId, error: { code: 'unavailable' } }
     }
     if (channel.removedSince(membership.userId, membership.allowedAt)) return this.#refuse({ code: 'forbidden' })
-    if (this.#connection.user !== this.#user) {
+    if (this.#decidedAt === null && this.#connection.user !== this.#user) {
       this.abandon()
       return { roomId, error: { code: 'unavailable', message: 'the credential was renewed meanwhile' } }
     }
     if (!this.#options.rooms.hasPlace(membership)) return this.#refuse(FULL)
     this.#end()
+    membership.placed = this.#decidedAt !== null
     this.#options.rooms.enter(membership)
     const joined = answer(membership, this.#request, this.#backlog, budget)
     channel.endRead()

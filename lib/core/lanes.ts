@@ -1,12 +1,26 @@
 type Task = () => void | Promise<void>
 
+interface Waiting {
+  readonly task: Task
+  readonly bytes: number
+  readonly dropped?: () => void
+}
+
+export interface LaneOptions {
+  /** What the task keeps in memory while it waits. */
+  readonly bytes?: number
+  /** Called instead of the task when it is dropped. */
+  readonly dropped?: () => void
+}
+
 /**
  * Keeps work about one room in the order it came, hooks included, while other rooms go on. A lane exists only while something
- * in it is unfinished; work that finishes at once never makes one.
+ * in it is unfinished; work that finishes at once never makes one. A task must settle in bounded time: what is behind it waits.
  */
 export class Lanes {
-  #lanes: Map<string, Task[]> | null = null
+  #lanes: Map<string, Waiting[]> | null = null
   #waiting = 0
+  #waitingBytes = 0
   readonly #onError: (err: unknown) => void
 
   constructor (onError: (err: unknown) => void) {
@@ -18,11 +32,22 @@ export class Lanes {
     return this.#waiting
   }
 
-  run (name: string, task: Task): void {
+  /** Sum of their bytes. */
+  get waitingBytes (): number {
+    return this.#waitingBytes
+  }
+
+  /** Would a task have to wait? */
+  busy (name: string): boolean {
+    return this.#lanes?.has(name) === true
+  }
+
+  run (name: string, task: Task, { bytes = 0, dropped }: LaneOptions = {}): void {
     const queue = this.#lanes?.get(name)
     if (queue !== undefined) {
-      queue.push(task)
+      queue.push({ task, bytes, dropped })
       this.#waiting++
+      this.#waitingBytes += bytes
       return
     }
     const done = this.#start(task)
@@ -32,11 +57,13 @@ export class Lanes {
     this.#continueAfter(name, done)
   }
 
-  /** As {@link run}, for a caller that wants to know when its task is through. */
-  runAndWait<T> (name: string, task: () => Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      this.run(name, () => task().then(resolve, reject))
-    })
+  /** Drops what has not begun: nobody is there for it any more. */
+  drop (): void {
+    this.#waiting = 0
+    this.#waitingBytes = 0
+    for (const queue of this.#lanes?.values() ?? []) {
+      for (const { dropped } of queue.splice(0)) dropped?.()
+    }
   }
 
   #start (task: Task): Promise<void> | undefined {
@@ -55,9 +82,10 @@ export class Lanes {
   #next (name: string): void {
     const queue = this.#lanes?.get(name)
     if (queue === undefined) return
-    for (let task = queue.shift(); task !== undefined; task = queue.shift()) {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       this.#waiting--
-      const done = this.#start(task)
+      this.#waitingBytes -= next.bytes
+      const done = this.#start(next.task)
       if (done !== undefined) {
         this.#continueAfter(name, done)
         return

@@ -102,7 +102,7 @@ export class RealtimeNode implements ConnectionOwner {
     this.rooms = new Rooms({ bridge, hub: this.#roomHub, clock, timers, hooks, connections, policies, userRooms: options.userRooms })
     this.receipts = new Receipts({ timers, connections })
     this.#inboxes = new Inboxes({ bridge, hub: new Hub<Inbox>({ bridge, scheduler, timers, clock, onError }), timers, receipts: this.receipts })
-    this.publisher = new Publisher({ bridge, hooks, rooms: this.rooms, depth: limits.depth, keyTtl: options.keyTtl })
+    this.publisher = new Publisher({ bridge, timers, hooks, rooms: this.rooms, depth: limits.depth, keyTtl: options.keyTtl })
     this.calls = new Calls(this.publisher.contentLimits, limits.calls)
     const joiner = new Joiner({ bridge, clock, timers, rooms: this.rooms, maxRooms: limits.rooms })
     this.#dispatcher = new Dispatcher({
@@ -113,13 +113,15 @@ export class RealtimeNode implements ConnectionOwner {
       resumer: new Resumer({ joiner, timers, inboxes: this.#inboxes }),
       inboxes: this.#inboxes,
       receipts: this.receipts,
-      calls: this.calls
+      calls: this.calls,
+      timers
     })
     this.#commands = new Commands({
       nodeId: bridge.nodeId,
       clock,
       connections,
       rooms: this.rooms,
+      joiner,
       receipts: this.receipts,
       counts: () => this.counts(),
       roomIds: () => this.#roomIds(),

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import { BridgeError } from '../bridge/bridge.js'
 import type { Timers } from './timers.js'
 
@@ -7,11 +8,17 @@ export const PATIENCE = 10_000
 /**
  * Settles as `work` does, or rejects with `unavailable` once that takes longer than {@link PATIENCE}. The work itself cannot be
  * stopped: whoever starts it has to see to it that it changes nothing when it comes to after all.
+ * @param what - for the log
  */
-export async function patiently<Result> (timers: Timers, work: Promise<Result>): Promise<Result> {
+export async function patiently<Result> (
+  timers: Timers, { log }: { readonly log: FastifyBaseLogger }, what: string, work: Promise<Result>
+): Promise<Result> {
   let giveUp = (): void => {}
   const gaveUp = new Promise<never>((resolve, reject) => {
-    giveUp = () => reject(new BridgeError('unavailable', `it took longer than ${PATIENCE} ms`))
+    giveUp = () => {
+      log.warn(`realtime: ${what} took longer than ${PATIENCE} ms`)
+      reject(new BridgeError('unavailable', `${what} took too long`))
+    }
   })
   const expired = timers.after(PATIENCE, giveUp)
   try {

@@ -9,10 +9,12 @@ import { formatPosition } from '../protocol/position.js'
 import type { RoomMessage } from '../../types/message.js'
 import type { Connection } from './connection.js'
 import type { Hooks } from './hooks.js'
+import { patiently } from './patience.js'
 import type { Policy } from './policy.js'
 import { isServerOnly, roomContext } from './room.js'
 import type { Membership, RoomMatch } from './room.js'
 import type { Rooms } from './rooms.js'
+import type { Timers } from './timers.js'
 
 /** Room for what a stored frame holds besides its content: names, position, timestamp. */
 const FRAME_OVERHEAD = 4 * 1024
@@ -22,6 +24,7 @@ export const MAX_CONTENT_BYTES = MAX_ANSWER_MESSAGES - FRAME_OVERHEAD
 
 export interface PublisherOptions {
   readonly bridge: Bridge
+  readonly timers: Timers
   readonly hooks: Hooks
   readonly rooms: Rooms
   /** Nesting of content. */
@@ -54,7 +57,7 @@ export class Publisher {
 
   /**
    * A member's message. Resolves when it is on its way to the bridge, which keeps the order from there; its ack follows when
-   * the bridge has it.
+   * the bridge has it. One whose callbacks hang is answered `unavailable`, and is not published any more.
    */
   fromMember (connection: Connection, frame: MessageFrame): void | Promise<void> {
     const membership = this.#options.rooms.membership(connection, frame.roomId)
@@ -76,7 +79,11 @@ export class Publisher {
       void this.#issue(membership, frame, frame.content, this.#keyOf(membership, frame))
       return
     }
-    return this.#checked(membership, frame).catch((err: unknown) => connection.failWith(frame, err))
+    const turn = new Turn()
+    return patiently(this.#options.timers, connection, 'a message', this.#checked(membership, frame, turn)).catch((err: unknown) => {
+      turn.giveUp()
+      connection.failWith(frame, err)
+    })
   }
 
   /** Appends what the server says to a room, whether anybody is in it or not. */
@@ -105,40 +112,43 @@ export class Publisher {
     return this.key(`u:${connection.userId}`, frame.key, digest(frame.event, JSON.stringify(frame.content)))
   }
 
-  async #checked (membership: Membership, frame: MessageFrame): Promise<void> {
+  async #checked (membership: Membership, frame: MessageFrame, turn: Turn): Promise<void> {
     const { connection, room } = membership
     const { publish, onMessage } = room.policy
     const key = this.#keyOf(membership, frame)
     const message = draft(frame, connection.userId)
     const callbacks = typeof publish === 'function' || onMessage !== null || this.#options.hooks.onMessage.length > 0
     if (key === undefined || !callbacks) {
-      await this.#apply(membership, frame, message, key)
+      await this.#apply(membership, frame, message, key, turn)
       return
     }
     // Callbacks run once a key: whoever repeats it waits for the first to be through, and then finds its result.
-    const release = await claim(room.inFlight, key.id)
-    try {
-      const known = await this.#options.bridge.lookup(membership.channel.name, key)
-      if (known !== null) {
-        acknowledge(connection, frame, known)
-        release()
-        return
-      }
-      const issued = await this.#apply(membership, frame, message, key)
-      void issued.answered.finally(release)
-    } catch (err) {
-      release()
-      throw err
+    turn.release = await claim(room.inFlight, key.id)
+    if (turn.over) {
+      turn.release()
+      return
     }
+    const known = await this.#options.bridge.lookup(membership.channel.name, key)
+    if (turn.over) return
+    if (known !== null) {
+      acknowledge(connection, frame, known)
+      turn.release()
+      return
+    }
+    const issued = await this.#apply(membership, frame, message, key, turn)
+    void issued.answered.finally(turn.release)
   }
 
   /** Validation, then the callbacks, which so can rely on it, then the bridge. */
-  async #apply (membership: Membership, frame: MessageFrame, message: RoomMessage, key: IdempotencyKey | undefined): Promise<Issued> {
+  async #apply (
+    membership: Membership, frame: MessageFrame, message: RoomMessage, key: IdempotencyKey | undefined, turn: Turn
+  ): Promise<Issued> {
     const { connection, room } = membership
     const { match, policy } = room
     const validate = policy.events?.get(frame.event)
     if (validate !== undefined) {
       const validation = await validate(message.content)
+      if (turn.over) return NOT_ISSUED
       if (!validation.ok) {
         connection.fail(frame, { code: 'invalid_content', message: validation.message })
         return NOT_ISSUED
@@ -146,12 +156,20 @@ export class Publisher {
       message.content = validation.value
     }
     const { publish } = policy
-    if (typeof publish === 'function' && await publish(roomContext(connection, match), message) !== true) {
-      connection.fail(frame, { code: 'forbidden' })
-      return NOT_ISSUED
+    if (typeof publish === 'function') {
+      const allowed = await publish(roomContext(connection, match), message)
+      if (turn.over) return NOT_ISSUED
+      if (allowed !== true) {
+        connection.fail(frame, { code: 'forbidden' })
+        return NOT_ISSUED
+      }
     }
-    for (const { server, fn } of this.#options.hooks.onMessage) await fn(roomContext(connection, match, server), message)
+    for (const { server, fn } of this.#options.hooks.onMessage) {
+      await fn(roomContext(connection, match, server), message)
+      if (turn.over) return NOT_ISSUED
+    }
     await policy.onMessage?.(roomContext(connection, match), message)
+    if (turn.over) return NOT_ISSUED
     if (!membership.current) {
       connection.fail(frame, { code: 'not_member' })
       return NOT_ISSUED
@@ -195,17 +213,28 @@ interface Issued {
 
 const NOT_ISSUED: Issued = { answered: Promise.resolve() }
 
+/** The time that one message has for its callbacks. What comes to when it is over has no effect any more. */
+class Turn {
+  over = false
+  /** Lets the next message under the same key have its turn. */
+  release: () => void = () => {}
+
+  giveUp (): void {
+    this.over = true
+    this.release()
+  }
+}
+
 /** Waits until nobody else works on `id`, and holds it until the returned function is called. */
 async function claim (inFlight: Map<string, Promise<void>>, id: string): Promise<() => void> {
   for (let before = inFlight.get(id); before !== undefined; before = inFlight.get(id)) await before
-  let release = (): void => {}
-  inFlight.set(id, new Promise((resolve) => {
-    release = () => {
-      inFlight.delete(id)
-      resolve()
-    }
-  }))
-  return release
+  let done = (): void => {}
+  const mine = new Promise<void>((resolve) => { done = resolve })
+  inFlight.set(id, mine)
+  return () => {
+    if (inFlight.get(id) === mine) inFlight.delete(id)
+    done()
+  }
 }
 
 /** What policies and callbacks see of a message; only its content can be changed. */

@@ -69,12 +69,16 @@ export class Resumer {
         late = true
         resolve(refused(room, { code: 'unavailable' }))
       })
+      const dropped = (): void => {
+        timers.cancel(waited)
+        resolve(refused(room, { code: 'unavailable' }))
+      }
       connection.lanes.run(room.roomId, async () => {
         if (late) return
         timers.cancel(waited)
         resolve(await joiner.prepare(connection, room).catch((err: unknown) => refused(room, connection.describe(err))))
         await answer
-      })
+      }, { dropped })
     })
   }
 }

@@ -1,11 +1,10 @@
 import { BridgeError, roomChannel } from '../bridge/bridge.js'
 import type { Bridge } from '../bridge/bridge.js'
 import type { Clock } from '../clock.js'
-import { joinedFrame, leftFrame } from '../protocol/encode.js'
+import { leftFrame } from '../protocol/encode.js'
 import type { LeftReason } from '../protocol/frames.js'
 import type { LeaveReason } from '../../types/message.js'
 import { logError } from './answers.js'
-import { answerBudget, settle } from './catch-up.js'
 import type { Channel } from './channel.js'
 import type { Connection } from './connection.js'
 import type { Connections } from './connections.js'
@@ -166,48 +165,15 @@ export class Rooms implements MembershipOwner {
   }
 
   /**
-   * The server puts a connection into a room: no policy is asked, hooks run. False: it is gone, was removed meanwhile, or the
-   * room is full.
-   * @param decidedAt - when the server decided it: a later removal counts
-   * @throws {BridgeError}
-   */
-  async place (connection: Connection, match: RoomMatch, decidedAt = this.#options.clock.now()): Promise<boolean> {
-    if (connection.ended) return false
-    if (connection.memberships.has(match.roomId)) return true
-    if (!this.open) throw new BridgeError('unavailable', 'the bridge is down')
-    const channel = await this.acquire(match)
-    const membership = this.create(connection, channel, decidedAt)
-    let announced = false
-    try {
-      if (!this.hasPlace(membership)) throw new Withdrawn()
-      await this.announceJoin(connection, match)
-      announced = true
-      if (!await this.attachPresence(membership) || !this.hasPlace(membership)) throw new Withdrawn()
-      if (connection.ended || channel.removedSince(connection.userId, membership.allowedAt)) throw new Withdrawn()
-    } catch (err) {
-      this.detachPresence(membership, connection.ended ? this.linger(connection, match) : 0)
-      this.release(channel)
-      if (announced) void this.announceLeave(connection, match, 'closed')
-      if (err instanceof Withdrawn) return false
-      throw err
-    }
-    this.enter(membership)
-    membership.placed = true
-    const { position } = settle(channel, membership, null, answerBudget())
-    const volatile = match.value.retention === null
-    connection.sendText(joinedFrame({ roomId: match.roomId, position: volatile ? undefined : position }))
-    return true
-  }
-
-  /**
    * Asks the policies of all rooms again, for a credential that was renewed; leaves those that say no. One that does not answer
    * in time says no: without its word nobody stays.
    */
   async reauthorize (connection: Connection): Promise<void> {
+    const { timers } = this.#options
     await Promise.all([...connection.memberships.values()].map(async (membership) => {
       const { room, placed } = membership
       if (placed) return
-      const allowed = await patiently(this.#options.timers, this.allows(connection, room.match)).catch((err: unknown) => {
+      const allowed = await patiently(timers, connection, 'a renewal', this.allows(connection, room.match)).catch((err: unknown) => {
         logError(connection.log, err, 'realtime join policy failed on renewal')
         return false
       })
@@ -239,6 +205,3 @@ async function leaving (connection: Connection, run: () => unknown): Promise<voi
     logError(connection.log, err, 'realtime onLeave failed')
   }
 }
-
-/** The join came to nothing: the connection is gone, the user was removed, or the room is full. */
-class Withdrawn extends Error {}
