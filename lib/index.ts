@@ -4,13 +4,16 @@ import { defineCall, defineRooms } from './define.js'
 import { isRefusal, Refusal } from './errors.js'
 import { plugin } from './plugin.js'
 
-/**
- * The plugin. `require()` returns only this function, so every other value stands on it too.
- */
-const realtime = Object.assign(
+const named = Object.assign(
   fp(plugin, { name: 'fastify-realtime', fastify: '5.x' }),
   { defineCall, defineRooms, isRefusal, Refusal }
 )
+
+/**
+ * The plugin: `await app.register(realtime, options)`, before the routes. `require()` returns only this function, so everything
+ * else this module exports stands on it too.
+ */
+const realtime = Object.assign(named, { default: named, realtime: named })
 
 export default realtime
 export { realtime, realtime as 'module.exports', defineCall, defineRooms, isRefusal, Refusal }
