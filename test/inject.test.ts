@@ -59,10 +59,12 @@ await t.test('it is refused, closed and forgotten like any other', async (t) => 
 await t.test('it is drained when the app closes', async (t) => {
   const testApp = await createApp(t, { rooms })
   const ann = await inject(testApp, 'ann')
+  const start = performance.now()
   const closed = testApp.app.close()
   await ann.next('goaway')
   t.match(await ann.closed, { code: 1012 })
   await closed
+  t.ok(performance.now() - start < 1_500, 'without waiting for a deadline')
 })
 
 await t.test('its heart beats', async (t) => {

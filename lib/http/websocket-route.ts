@@ -1,3 +1,6 @@
+import { Socket } from 'node:net'
+import { finished } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import { errors } from '../errors.js'
@@ -82,6 +85,7 @@ export function websocketRoute (fastify: FastifyInstance, kit: Kit, validatorCom
 
   function takeOver (ws: WebSocket, request: FastifyRequest): void {
     guard.forget(request.raw)
+    closeInjected(guard.socketOf(request.raw))
     const handshake = handshakes.get(request)
     if (handshake === undefined) return ws.terminate()
     letGoOfRequest(ws, handshake.response)
@@ -109,6 +113,11 @@ function letGoOfRequest (ws: WebSocket, response: FastifyReply['raw']): void {
 
 function isListener (value: unknown): value is (this: WebSocket) => void {
   return typeof value === 'function'
+}
+
+/** A stream of injectWS has no end of its own: when both sides have said goodbye, only a timeout of ws would close it. */
+function closeInjected (socket: Duplex | undefined): void {
+  if (socket !== undefined && !(socket instanceof Socket)) finished(socket, () => socket.destroy())
 }
 
 function list<Hook> (hooks: Hook | Hook[] | undefined): Hook[] {
