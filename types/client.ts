@@ -1,0 +1,512 @@
+/* The public types of fastify-realtime/client. Free of DOM, Node and Fastify types, so that they load anywhere. */
+
+import type { ErrorCode, GapReason, LeftReason, Member, PresenceChange } from '../lib/protocol/frames.js'
+import type { Jsonify } from './jsonify.js'
+import type { BroadcastEvents, DirectEvents, EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
+
+export type { ErrorCode, GapReason, LeftReason, Member, PresenceChange } from '../lib/protocol/frames.js'
+
+// --- what it stands on ---
+
+/** What a client uses of a `WebSocket`: those of browsers, of Node (22 and later) and of the package `ws` all fit. */
+export interface Socket {
+  onopen: ((event: never) => void) | null
+  onmessage: ((event: never) => void) | null
+  onclose: ((event: never) => void) | null
+  onerror: ((event: never) => void) | null
+  send (text: string): void
+  close (code?: number, reason?: string): void
+}
+
+/** A `WebSocket` class. */
+export type SocketClass = new (url: string, protocols?: string[]) => Socket
+
+/** What a client uses of an `AbortSignal`. */
+export interface Signal {
+  readonly aborted: boolean
+  addEventListener (type: 'abort', listener: () => void): void
+  removeEventListener (type: 'abort', listener: () => void): void
+}
+
+/** What a client uses of `fetch`. */
+export type Fetch = (url: string, init: {
+  method: string
+  headers: Record<string, string>
+  credentials: 'include'
+  cache: 'no-store'
+  body?: string
+}) => Promise<{
+  readonly status: number
+  readonly headers: { get (name: string): string | null }
+  json (): Promise<unknown>
+}>
+
+/** Time and chance; injected by tests. */
+export interface ClientClock {
+  /** Epoch milliseconds. */
+  wall (): number
+  /** Runs `fn` once after `ms`. Returns what cancels it. */
+  timeout (fn: () => void, ms: number): () => void
+  /** A number in [0, 1). */
+  random (): number
+  /** A name that nobody else makes, at most 64 bytes. */
+  id (): string
+}
+
+// --- options ---
+
+/** Why a token is wanted: there is none yet, the last one was refused or is over, or it is about to end. */
+export type TokenReason = 'connect' | 'expired' | 'expiring'
+
+/** How long to wait between attempts to connect. */
+export interface BackoffOptions {
+  /**
+   * The shortest wait, in ms, at least 10. The first one is between this and twice as much.
+   * @default 500
+   */
+  min?: number
+  /**
+   * The longest wait, in ms; a server that asks for more gets more.
+   * @default 20000
+   */
+  max?: number
+  /**
+   * Attempts in a row that may fail before the client gives up (`closed`, reason `attempts`).
+   * @default Infinity
+   */
+  attempts?: number
+}
+
+/** A message that waits for its acknowledgement, as storage keeps it. JSON throughout. */
+export interface StoredMessage {
+  readonly key: string
+  readonly roomId: string
+  readonly event: string
+  /** JSON text. */
+  readonly content: string
+  /** When it was queued, epoch ms; larger for every further message. */
+  readonly at: number
+  /** Who queued it, where that was known. It is never sent as anybody else. */
+  readonly userId?: string
+  /** When it was first sent without an answer, epoch ms. */
+  readonly sentAt?: number
+}
+
+/**
+ * Where waiting messages survive a reload of the page. `localStorageQueue` and `indexedDBQueue` are two; any other will do. A
+ * method that throws or rejects is reported as an `error` event, and the client goes on in memory.
+ */
+export interface QueueStorage {
+  /** Everything stored, in any order. */
+  load (): readonly StoredMessage[] | Promise<readonly StoredMessage[]>
+  /** Adds a message, or replaces the one with its room and key. */
+  put (message: StoredMessage): void | Promise<void>
+  /** Removes the message with this room and key; one that is not there is fine. */
+  delete (message: StoredMessage): void | Promise<void>
+}
+
+/** Options of `createClient`. */
+export interface ClientOptions {
+  /** The server's WebSocket route: absolute (`ws`, `wss`, `http`, `https`), or in browsers relative to the page. */
+  url: string
+  /**
+   * Gives the JWT, asked when there is none yet and whenever the last one is over or about to be. `null`: nobody is signed in, the
+   * client stops (`closed`, reason `signed-out`). A failure is reported and tried again after the backoff. Without it the browser's
+   * cookie speaks.
+   */
+  getToken?: (request: { reason: TokenReason }) => string | null | Promise<string | null>
+  /**
+   * Exchange the token for a one-time ticket before each connection, instead of offering it as a subprotocol: for tokens that are no
+   * JWTs, and for proxies that log subprotocols.
+   * @default false
+   */
+  ticket?: boolean
+  /**
+   * Connect at once. Otherwise `connect()` begins.
+   * @default true
+   */
+  autoConnect?: boolean
+  /** Waits between attempts to connect. */
+  backoff?: BackoffOptions
+  /**
+   * How long an answer, or a connection with everything it takes, may take; in ms.
+   * @default 10000
+   */
+  timeout?: number
+  /** Messages that wait for a connection or an answer. */
+  queue?: {
+    /**
+     * How many may wait; `publish` rejects with `queue_full` beyond it.
+     * @default 1000
+     */
+    size?: number
+    /** Where they survive a reload. By default nowhere. */
+    storage?: QueueStorage
+  }
+  /** Position at which direct messages begin: what `client.inbox` was, or `'start'` for all that is kept. By default: from now on. */
+  inbox?: string
+  /** Hears what goes wrong without anybody waiting for it; the same as `on('error')`. */
+  onError?: (error: unknown) => void
+  /** One socket for all tabs of a browser: `sharedTabs(userId)`. By default every tab has its own. */
+  shareTabs?: (Socket: SocketClass) => SocketClass
+  /** The `WebSocket` class. By default the global one. */
+  WebSocket?: SocketClass
+  /** By default the global one. */
+  fetch?: Fetch
+  /** Time and chance, for tests. */
+  clock?: ClientClock
+}
+
+/** Options of `client.room`. */
+export interface RoomOptions {
+  /** Ask for the last so many messages when joining, or when the gap is too large to be closed. */
+  history?: number
+  /**
+   * Keep {@link Room.members} up to date.
+   * @default true
+   */
+  presence?: boolean
+  /** Continue behind this position: what `room.position` was before a reload. */
+  since?: string
+}
+
+// --- state ---
+
+/** What a client is doing. `waiting`: for the next attempt. `closed`: for good, until `connect()`. */
+export type ClientState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
+
+/**
+ * Why a client came to its state. `lost`: the socket closed or never opened; `silent`: nothing was heard for too long; `timeout`: no
+ * answer in time; `refused`: the server is busy (429, 503, 1013, 4429); `goaway`: it asked to go elsewhere; `token`: `getToken`
+ * failed; `expired`: a new token is needed; `closed`: `close()`; `signed-out`: `getToken` gave `null`; `forbidden`: the handshake was
+ * answered 400 or 403; `server`: the server closed for good, see `code`; `attempts`: they are used up.
+ */
+export type StatusReason =
+  | 'lost' | 'silent' | 'timeout' | 'refused' | 'goaway' | 'token' | 'expired'
+  | 'closed' | 'signed-out' | 'forbidden' | 'server' | 'attempts'
+
+/** One state of a client; a new object for every change. */
+export interface Status {
+  readonly state: ClientState
+  readonly reason?: StatusReason
+  /** The close code of the socket, or the HTTP status of the handshake, behind the reason. */
+  readonly code?: number
+  /** Attempts since the connection last held. */
+  readonly attempt: number
+  /** While `waiting`: when the next attempt begins, epoch ms. */
+  readonly retryAt?: number
+}
+
+// --- what arrives ---
+
+/** A message of a room. Content is what JSON left of it. */
+export interface ClientMessage<Event extends string = string, Content = unknown> {
+  readonly roomId: string
+  readonly event: Event
+  /** Who published it; `null`: the server. */
+  readonly userId: string | null
+  readonly content: Content
+  /** The server's clock, epoch ms; order is the order of arrival. */
+  readonly timestamp: number
+  /** Absent in a volatile room. */
+  readonly position?: string
+  /** The sender's key. */
+  readonly key?: string
+}
+
+/** A message for this user. */
+export interface DirectMessage<Event extends string = string, Content = unknown> {
+  readonly event: Event
+  /** Who sent it; `null`: the server. */
+  readonly userId: string | null
+  readonly content: Content
+  /** Epoch ms. */
+  readonly timestamp: number
+  readonly position?: string
+}
+
+/** A message for every connection. */
+export interface BroadcastMessage<Event extends string = string, Content = unknown> {
+  readonly event: Event
+  readonly content: Content
+  /** Epoch ms. */
+  readonly timestamp: number
+}
+
+/** A member came, went or changed. */
+export interface PresenceEvent extends Member {
+  readonly roomId: string
+  readonly change: PresenceChange
+}
+
+/** Another member began or stopped typing. */
+export interface TypingEvent {
+  readonly roomId: string
+  readonly userId: string
+  readonly typing: boolean
+}
+
+/** An explicit gap: messages may be missing. Reload the state from the API. */
+export interface Gap {
+  /** Absent: it is the inbox of direct messages. */
+  readonly roomId?: string
+  readonly reason: GapReason
+  /** From where it goes on. */
+  readonly position: string
+}
+
+/** The server took this client out of a room. */
+export interface LeftEvent {
+  readonly roomId: string
+  readonly reason: LeftReason
+}
+
+/** What `publish` resolves to. */
+export interface Published {
+  /** Absent in a volatile room. */
+  readonly position?: string
+  /** The server's clock, epoch ms. */
+  readonly timestamp: number
+  /** The key had been used with the same content: this is the first one's result. */
+  readonly duplicate?: boolean
+  readonly key: string
+}
+
+/** A message that waits for its acknowledgement. */
+export interface PendingMessage {
+  readonly roomId: string
+  readonly event: string
+  readonly content: unknown
+  readonly key: string
+}
+
+/** A message that was given up. */
+export interface FailedMessage extends PendingMessage {
+  readonly error: RealtimeFailure
+}
+
+/**
+ * Codes of the wire, and those of the client itself. `disconnected`: the connection broke before the answer, the outcome is unknown;
+ * `closed`: the client is closed; `aborted`: by the signal; `queue_full`; `unknown`: the outcome of a message was not known within the
+ * time in which it could be asked again; `left`: the room was left first; `other_user`: queued by somebody else; `overflow`: an iterator
+ * was read too slowly.
+ */
+export type FailureCode =
+  | ErrorCode | 'disconnected' | 'closed' | 'aborted' | 'queue_full' | 'unknown' | 'left' | 'other_user' | 'overflow'
+
+/** Every error of a client. */
+export interface RealtimeFailure extends Error {
+  readonly code: FailureCode
+  /** The same may be tried again. */
+  readonly retryable: boolean
+  /** In ms. */
+  readonly retryAfter?: number
+  readonly roomId?: string
+  readonly key?: string
+  /** What the application said along with `refused`. */
+  readonly content?: unknown
+}
+
+/** A page of a room's log, oldest first. */
+export interface ClientHistoryPage<Message = ClientMessage> {
+  readonly messages: readonly Message[]
+  /** There are further messages in the direction asked for. */
+  readonly more?: boolean
+  /** The position asked for could not be continued. */
+  readonly reason?: GapReason
+}
+
+/** Options of `room.history`: `before` or `after`, or neither for the newest. */
+export interface ClientHistoryOptions {
+  /** Messages before this position, exclusive. */
+  before?: string
+  /** Messages after this position, exclusive; `'start'` for the oldest kept. */
+  after?: string
+  /**
+   * Messages in one answer, 1 to 100.
+   * @default 50
+   */
+  limit?: number
+}
+
+/** Options of `client.call` and other requests. */
+export interface RequestOptions {
+  /**
+   * How long to wait for the answer (and for a connection, where there is none), in ms.
+   * @default the client's `timeout`
+   */
+  timeout?: number
+  /** Gives up early; the server is not told. */
+  signal?: Signal
+}
+
+/** Stops hearing. */
+export type Off = () => void
+
+// --- the client ---
+
+/** The events of a room that are not messages. */
+export interface RoomSignals {
+  presence: PresenceEvent
+  typing: TypingEvent
+  reset: Gap
+  left: LeftEvent
+  /** The room could not be joined, or a handler threw. */
+  error: unknown
+}
+
+/** What a handler of a room's event is given. */
+export type RoomEvent<Events, Name extends string> =
+  Name extends keyof RoomSignals ? RoomSignals[Name] : ClientMessage<Name, Jsonify<EventContent<Events, Name>>>
+
+/** The messages of a room, told apart by `event`. */
+export type ClientMessageOf<Events> =
+  Events extends unknown
+    ? string extends keyof Events ? ClientMessage
+      : { [Event in EventName<Events>]: ClientMessage<Event, Jsonify<Events[Event]>> }[EventName<Events>]
+    : never
+
+/** What `send` takes: the content of the event `message`. */
+export type SentContent<Events> = 'message' extends EventName<Events> ? EventContent<Events, 'message'> : never
+
+/** `joining`: not (or not again) acknowledged by the server; `failed`: refused; `left`: by `leave()` or by the server. */
+export type RoomState = 'joining' | 'joined' | 'failed' | 'left'
+
+/**
+ * A room this client is in, or will be as soon as it is connected. It is joined again after every reconnect, and continues where
+ * it was.
+ */
+export interface Room<Events> {
+  readonly id: string
+  readonly state: RoomState
+  /** Everything up to here was handed to the handlers. Absent in a volatile room and before the first answer. */
+  readonly position: string | undefined
+  /** Who is here, live, this user included. */
+  readonly members: ReadonlyMap<string, Member>
+  /** Who types, live. */
+  readonly typing: ReadonlySet<string>
+
+  /** Resolves when the server has acknowledged the membership; rejects when it refuses. */
+  ready (): Promise<void>
+  /** Hears an event: a message's, or `presence`, `typing`, `reset`, `left`, `error`. */
+  on<Name extends EventName<Events> | keyof RoomSignals> (event: Name, handler: (value: RoomEvent<Events, Name>) => unknown): Off
+  /** Stops hearing. */
+  off (event: string, handler: (value: never) => unknown): void
+  /** Called after every change of `state`, `members` and `typing`: for user interfaces. */
+  onChange (handler: () => void): Off
+  /** Messages as they arrive. Ends with the room or the client. */
+  messages (options?: {
+    /**
+     * Messages that may wait to be read; one more ends the iteration with `overflow`.
+     * @default 1000
+     */
+    limit?: number
+  }): AsyncIterableIterator<ClientMessageOf<Events>>
+
+  /** Publishes the event `message`. See {@link Room.publish}. */
+  send (content: SentContent<Events>, options?: { key?: string }): Promise<Published>
+  /**
+   * Publishes. Resolves when the server has it, however often the connection breaks meanwhile, and never publishes twice. Rejects
+   * with {@link RealtimeFailure}: the server's refusal, `too_large`, `queue_full`, `unknown`, `left`, `closed`.
+   *
+   * @param options.key - 1 to 64 bytes, one's own name for the message; by default a random one
+   */
+  publish<Event extends EventName<Events>> (
+    event: Event, content: EventContent<Events, Event>, options?: { key?: string }
+  ): Promise<Published>
+  /** Reads the room's log. */
+  history (options?: ClientHistoryOptions & RequestOptions): Promise<ClientHistoryPage<ClientMessageOf<Events>>>
+  /** Tells the others that this user types, and goes on telling them until `false`, a message or `leave`. Never queued. */
+  setTyping (typing: boolean): void
+  /** Sets this user's status and meta in the room (`meta: null` clears it), now and after every reconnect. Never queued. */
+  setPresence (presence: { status?: string, meta?: unknown }): void
+  /** Leaves. Nothing of the room is emitted any more; messages that were not sent are given up. */
+  leave (): void
+}
+
+/** The events of a client that are not typed by the Api. */
+export interface ClientSignals {
+  status: Status
+  /** Any message of any room. */
+  message: ClientMessage
+  /** A gap in the inbox of direct messages. */
+  reset: Gap
+  /** The server put this client into a room. */
+  joined: { readonly roomId: string }
+  /** A message was given up; its promise rejects too. */
+  failed: FailedMessage
+  /** What goes wrong without anybody waiting for it. */
+  error: unknown
+}
+
+type Direct<Events> =
+  string extends keyof Events ? DirectMessage
+    : { [Event in EventName<Events>]: DirectMessage<Event, Jsonify<Events[Event]>> }[EventName<Events>]
+
+type Broadcast<Events> =
+  string extends keyof Events ? BroadcastMessage
+    : { [Event in EventName<Events>]: BroadcastMessage<Event, Jsonify<Events[Event]>> }[EventName<Events>]
+
+/** The events of a client. */
+export interface ClientEvents<Api> extends ClientSignals {
+  direct: Direct<DirectEvents<Api>>
+  broadcast: Broadcast<BroadcastEvents<Api>>
+}
+
+/** The calls of an Api by name. */
+export type CallsOf<Api> = Api extends { calls: infer Calls } ? Calls : Readonly<Record<string, { content: unknown, response: unknown }>>
+
+/** What a call sends. */
+export type CallInput<Api, Name> =
+  Name extends keyof CallsOf<Api> ? CallsOf<Api>[Name] extends { content: infer Content } ? Content : unknown : unknown
+
+/** What a call resolves to. */
+export type CallOutput<Api, Name> =
+  Name extends keyof CallsOf<Api> ? CallsOf<Api>[Name] extends { response: infer Response } ? Jsonify<Response> : unknown : unknown
+
+/** What `watchUser` hears. */
+export type UserUpdates<Api> =
+  RoomEvents<Api, `user:${string}`> extends { 'user-update': infer Content } ? Jsonify<Content> : unknown
+
+/** A connection to the server that looks after itself. */
+export interface Client<Api = unknown> {
+  readonly status: Status
+  /** Who the server takes this client for; known from the first connection on. */
+  readonly userId: string | undefined
+  /** Everything of the inbox up to here was handed to the handlers; for the option `inbox` after a reload. */
+  readonly inbox: string | undefined
+  /** Messages that wait for their acknowledgement, oldest first. */
+  readonly pending: readonly PendingMessage[]
+
+  /** Begins, also after `closed`. Resolves when connected and caught up; rejects when the client closes first. */
+  connect (): Promise<void>
+  /** Ends. Nothing is emitted afterwards; what waits is rejected with `closed`, and stays in storage if there is one. */
+  close (): void
+  /** Hears an event. */
+  on<Name extends keyof ClientEvents<Api>> (event: Name, handler: (value: ClientEvents<Api>[Name]) => unknown): Off
+  /** Stops hearing. */
+  off (event: string, handler: (value: never) => unknown): void
+
+  /**
+   * The room with this id: joined now, or as soon as there is a connection. The same object for the same id.
+   *
+   * Attach handlers in the same turn: messages are not kept for those that come later.
+   */
+  room<const Id extends string> (id: Id & KnownRoom<Api, Id>, options?: RoomOptions): Room<RoomEvents<Api, Id>>
+  /**
+   * Asks a handler of the server. Never sent twice: a connection that breaks before the answer rejects with `disconnected`. Waits for
+   * a connection within its timeout.
+   */
+  call<Name extends EventName<CallsOf<Api>>> (
+    event: Name, content: CallInput<Api, Name>, options?: RequestOptions
+  ): Promise<CallOutput<Api, Name>>
+  /** Hears the updates of a user (`broadcastUserUpdate` on the server). */
+  watchUser (userId: string, handler: (content: UserUpdates<Api>) => unknown): Off
+
+  /** {@link Client.room}, resolved when the server has acknowledged the membership. */
+  joinRoom<const Id extends string> (id: Id & KnownRoom<Api, Id>, options?: RoomOptions): Promise<Room<RoomEvents<Api, Id>>>
+  /** Sends to a room; joins it if necessary. */
+  send<const Id extends string> (id: Id & KnownRoom<Api, Id>, content: SentContent<RoomEvents<Api, Id>>): Promise<Published>
+  /** Hears the messages of all rooms. */
+  onMessage (handler: (message: ClientMessage) => unknown): Off
+}
