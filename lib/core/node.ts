@@ -238,6 +238,11 @@ export class RealtimeNode implements ConnectionOwner {
 
   // --- what a connection asks of its node ---
 
+  /** Users with a quota at the moment. */
+  get userQuotas (): number {
+    return this.#userQuotas.size
+  }
+
   userQuota (userId: string): TokenBucket {
     let quota = this.#userQuotas.get(userId)
     if (quota === undefined) {
