@@ -176,8 +176,8 @@ export class RealtimeFacade {
     const sum = (count: (counts: NodeCounts) => number): number => results.reduce((total, counts) => total + count(counts), 0)
     return {
       activeConnections: sum((counts) => counts.activeConnections),
-      rooms: new Set(results.flatMap((counts) => counts.rooms)).size,
-      users: new Set(results.flatMap((counts) => counts.users)).size,
+      rooms: sum((counts) => counts.rooms),
+      users: sum((counts) => counts.users),
       messagesIn: sum((counts) => counts.messagesIn),
       messagesOut: sum((counts) => counts.messagesOut),
       outboxBytes: node.flusher.queuedBytes,

@@ -1,6 +1,9 @@
 import t from 'tap'
 import { createApp } from './helpers/app.js'
 import type { ServerFrame, TestClient } from './helpers/client.js'
+import { Timers } from '../lib/core/timers.js'
+import { UserQuotas } from '../lib/core/user-quotas.js'
+import { createFakeClock } from './helpers/clock.js'
 import { createNode, turns } from './helpers/node.js'
 import type { FakeClient } from './helpers/node.js'
 
@@ -103,7 +106,65 @@ await t.test('the limit of a user holds over all devices, and leaves others alon
   t.match(await laptop.ask({ type: 'call', event: 'none', content: null }), { code: 'rate_limited' }, 'one device leaving frees nothing')
   clock.advance(1_000)
   t.match(await laptop.ask({ type: 'call', event: 'none', content: null }), { code: 'unknown_event' })
-  t.equal(node.connections.users, 2)
+  t.equal(node.counts().users, 2)
+})
+
+await t.test('coming back brings no fresh budget', async (t) => {
+  const { connect, clock, node } = await createNode(t, { limits: { messages: unlimited, messagesPerUser: { max: 6, timeWindow: '6s' } } })
+  let ann = connect('ann')
+  await turns()
+  for (let i = 0; i < 6; i++) call(ann)
+  for (let i = 0; i < 3; i++) {
+    ann.drop()
+    ann = connect('ann')
+    await turns()
+    call(ann)
+    await turns()
+    t.match(limited(ann), [{ retryAfter: 1000 }], 'the last connection has gone and the budget is still spent')
+  }
+  ann.drop()
+  clock.advance(3_000)
+  ann = connect('ann')
+  await turns()
+  for (let i = 0; i < 4; i++) call(ann)
+  await turns()
+  t.equal(limited(ann).length, 1, 'it fills as for somebody who stays')
+  const bob = connect('bob')
+  await turns()
+  for (let i = 0; i < 7; i++) call(bob)
+  await turns()
+  t.equal(limited(bob).length, 1)
+  t.same(node.counts(), { activeConnections: 2, rooms: 0, users: 2, messagesIn: 20, messagesOut: node.flusher.messagesOut })
+})
+
+await t.test('budgets of users who are away go when they are full again', async (t) => {
+  const clock = createFakeClock()
+  const timers = new Timers(clock)
+  const quotas = new UserQuotas({ clock, timers, max: 10, timeWindow: 10_000 })
+  for (let i = 0; i < 100; i++) {
+    quotas.of(`user-${i}`).take(clock.now(), 1 + i % 10)
+    quotas.left(`user-${i}`)
+  }
+  quotas.of('idle')
+  quotas.left('idle')
+  quotas.left('nobody')
+  quotas.of('here').take(clock.now(), 10)
+  t.equal(quotas.size, 101, 'one that was never used is not kept')
+  t.equal(clock.armed, 1, 'one timer for all')
+  clock.advance(5_000)
+  quotas.of('late').take(clock.now(), 10)
+  quotas.left('late')
+  clock.advance(5_100)
+  t.equal(quotas.size, 2)
+  clock.advance(10_000)
+  t.equal(quotas.size, 1)
+  t.equal(clock.armed, 0)
+  t.equal(quotas.of('here').take(clock.now(), 10), 0)
+  for (let i = 0; i < 100_050; i++) {
+    quotas.of(`many-${i}`).take(clock.now())
+    quotas.left(`many-${i}`)
+  }
+  t.equal(quotas.size, 100_001, 'and there are never more than so many')
 })
 
 await t.test('going on at full speed all the same is flooding', async (t) => {

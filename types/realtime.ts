@@ -189,9 +189,9 @@ export interface EventLoopDelay {
 /** Numbers of the whole cluster; `outboxBytes` and `eventLoopDelay` are of this node. */
 export interface RealtimeStats {
   readonly activeConnections: number
-  /** Rooms with at least one member. */
+  /** Rooms with at least one member, counted on each node and added up: one with members on three nodes counts three times. */
   readonly rooms: number
-  /** Users with at least one connection. */
+  /** Users with at least one connection, added up in the same way. */
   readonly users: number
   /** Frames received since the start. */
   readonly messagesIn: number

@@ -11,14 +11,15 @@ import type { Receipts, ReceiptState } from './receipts.js'
 import type { RoomMatch } from './room.js'
 import type { Rooms } from './rooms.js'
 
-/** What a node counts; summed over the cluster. */
+/** What a node counts, which is summed over the cluster. Numbers only: asked often, and of nodes that hold very many. */
 export interface NodeCounts {
   readonly activeConnections: number
   readonly messagesIn: number
   readonly messagesOut: number
-  /** Ids, since the same user or room may be on several nodes. */
-  readonly users: readonly string[]
-  readonly rooms: readonly string[]
+  /** With a connection here. */
+  readonly users: number
+  /** With a member here. */
+  readonly rooms: number
 }
 
 export type RenewOutcome = 'renewed' | 'other-user'

@@ -9,6 +9,7 @@ export class Connections {
     return this.#byId.size
   }
 
+  /** Users with a connection here. */
   get users (): number {
     return this.#byUser.size
   }

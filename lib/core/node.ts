@@ -30,12 +30,13 @@ import { Flusher } from './outbox.js'
 import { PatternTable } from './pattern.js'
 import type { Policy } from './policy.js'
 import { Publisher } from './publish.js'
-import { TokenBucket } from './quota.js'
+import type { TokenBucket } from './quota.js'
 import { Receipts } from './receipts.js'
 import { Resumer } from './resume.js'
 import type { Room } from './room.js'
 import { Rooms } from './rooms.js'
 import { Timers } from './timers.js'
+import { UserQuotas } from './user-quotas.js'
 
 export interface NodeOptions {
   readonly bridge: Bridge
@@ -76,7 +77,7 @@ export class RealtimeNode implements ConnectionOwner {
   readonly #dispatcher: Dispatcher
   readonly #commands: Commands
   readonly #everyone: FanOut<Connection, Frame>
-  readonly #userQuotas = new Map<string, TokenBucket>()
+  readonly #userQuotas: UserQuotas
   #messagesIn = 0
 
   constructor (options: NodeOptions) {
@@ -93,6 +94,7 @@ export class RealtimeNode implements ConnectionOwner {
     this.#timers = timers
     this.#heartbeat = new Heartbeat({ timers, clock, ...options.heartbeat })
     this.#expiry = new Expiry(clock, timers)
+    this.#userQuotas = new UserQuotas({ clock, timers, ...limits.messagesPerUser })
     this.drain = new Drain(connections, clock, timers, options.drain)
     this.#everyone = new FanOut(scheduler, (connection, frames) => {
       for (const frame of frames) connection.send(frame)
@@ -152,14 +154,12 @@ export class RealtimeNode implements ConnectionOwner {
   }
 
   counts (): NodeCounts {
-    const users = new Set<string>()
-    for (const connection of this.connections.all()) users.add(connection.userId)
     return {
       activeConnections: this.connections.size,
       messagesIn: this.#messagesIn,
       messagesOut: this.flusher.messagesOut,
-      users: [...users],
-      rooms: [...this.#roomIds()]
+      users: this.connections.users,
+      rooms: this.rooms.occupied
     }
   }
 
@@ -244,12 +244,7 @@ export class RealtimeNode implements ConnectionOwner {
   }
 
   userQuota (userId: string): TokenBucket {
-    let quota = this.#userQuotas.get(userId)
-    if (quota === undefined) {
-      const { max, timeWindow } = this.limits.messagesPerUser
-      this.#userQuotas.set(userId, quota = new TokenBucket(max, timeWindow))
-    }
-    return quota
+    return this.#userQuotas.of(userId)
   }
 
   dispatch (...args: Parameters<Dispatcher['dispatch']>): void {
@@ -270,7 +265,7 @@ export class RealtimeNode implements ConnectionOwner {
     }
     this.connections.remove(connection)
     this.receipts.lost(connection.userId, connection.id)
-    if (!this.connections.hasUser(connection.userId)) this.#userQuotas.delete(connection.userId)
+    if (!this.connections.hasUser(connection.userId)) this.#userQuotas.left(connection.userId)
     this.bridge.userDisconnect(connection.userId, connection.id).catch((err: unknown) => {
       // It waits for the store where it has to. Only a closed bridge refuses, and takes all of this node with it.
       if (!(err instanceof BridgeError)) connection.log.error({ err }, 'realtime connection could not be signed off')

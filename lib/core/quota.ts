@@ -17,6 +17,11 @@ export class TokenBucket {
     this.#window = window
   }
 
+  /** Nothing of it is taken: it is like a new one. */
+  isFull (now: number): boolean {
+    return this.#fullAt <= now
+  }
+
   /**
    * Takes `n` tokens, or none.
    *

@@ -35,10 +35,16 @@ export interface RoomsOptions {
 export class Rooms implements MembershipOwner {
   readonly typing: Typing
   readonly #options: RoomsOptions
+  #occupied = 0
 
   constructor (options: RoomsOptions) {
     this.#options = options
     this.typing = new Typing({ ...options, siblings: (membership) => this.#siblings(membership) })
+  }
+
+  /** Rooms that somebody on this node is in. */
+  get occupied (): number {
+    return this.#occupied
   }
 
   match (roomId: string): RoomMatch | null {
@@ -115,7 +121,7 @@ export class Rooms implements MembershipOwner {
 
   /** The membership takes effect; its follower state is the caller's to settle in the same turn. */
   enter (membership: Membership): void {
-    if (this.#siblings(membership).length === 0) membership.room.users++
+    if (this.#siblings(membership).length === 0 && membership.room.users++ === 0) this.#occupied++
     membership.active = true
     membership.connection.memberships.set(membership.room.id, membership)
   }
@@ -130,7 +136,7 @@ export class Rooms implements MembershipOwner {
     const { connection, channel, room } = membership
     connection.memberships.delete(room.id)
     channel.unfollow(membership)
-    if (this.#siblings(membership).length === 0) room.users--
+    if (this.#siblings(membership).length === 0 && --room.users === 0) this.#occupied--
     this.typing.ended(membership)
     this.detachPresence(membership, linger)
     this.release(channel)

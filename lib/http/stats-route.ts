@@ -53,8 +53,8 @@ const schema = {
       type: 'object',
       properties: {
         activeConnections: count,
-        rooms: { ...count, description: 'Rooms with at least one member' },
-        users: { ...count, description: 'Users with at least one connection' },
+        rooms: { ...count, description: 'Rooms with at least one member, added up over the nodes: with members on three it counts three times' },
+        users: { ...count, description: 'Users with at least one connection, added up in the same way' },
         messagesIn: count,
         messagesOut: count,
         outboxBytes: count,
