@@ -39,7 +39,6 @@ export const errors = {
   RT_ERR_CONFLICT: fixed('RT_ERR_CONFLICT', 'The idempotency key was used with other content', 409),
   RT_ERR_UNAVAILABLE: detailed('RT_ERR_UNAVAILABLE', 'Not applied, try again: %s', 503),
   RT_ERR_TIMEOUT: detailed('RT_ERR_TIMEOUT', 'The outcome is unknown: %s', 504),
-  RT_ERR_CLOSED: fixed('RT_ERR_CLOSED', 'The server is closing', 503),
 
   // Answers of the HTTP routes.
   RT_ERR_SUBPROTOCOL: detailed('RT_ERR_SUBPROTOCOL', 'Subprotocol: %s', 400),

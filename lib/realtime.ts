@@ -79,7 +79,6 @@ export class RealtimeFacade {
     const { position = '', ...result } = await settled(bridge.publish({
       channel: userChannel(to),
       head: directHead({ event: name, userId: sender, content: text, receipt: wantsReceipts }),
-      sender: null,
       retention: inbox,
       key: named === undefined ? undefined : node.publisher.key('s', named, digest(name, text)),
       receipt: wantsReceipts

@@ -55,7 +55,7 @@ await t.test('a refusal of another copy of the module is one too', async (t) => 
 })
 
 await t.test('nothing else is a refusal', async (t) => {
-  for (const value of [undefined, null, 'no', 1, {}, new Error('no'), { name: 'Refusal' }, new errors.RT_ERR_CLOSED()]) t.notOk(isRefusal(value))
+  for (const value of [undefined, null, 'no', 1, {}, new Error('no'), { name: 'Refusal' }, new errors.RT_ERR_CONFLICT()]) t.notOk(isRefusal(value))
 })
 
 await t.test('what a client does on a close', async (t) => {

@@ -114,7 +114,7 @@ await t.test('the last n are n, also when more arrive meanwhile', async (t) => {
     const made = await createNode(t, { rooms })
     const ann = await made.connect('ann')
     const publish = (n: number) => made.bridge.publish({
-      channel: 'r:chat:1', head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":${n}`, sender: null, retention: { size: 10, ttl: 60_000 }
+      channel: 'r:chat:1', head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":${n}`, retention: { size: 10, ttl: 60_000 }
     })
     for (let n = 1; n <= 3; n++) await publish(n)
     const gate = made.bridge.hold(history === 0 ? 'subscribe' : 'read', 'after')

@@ -202,7 +202,6 @@ let keys = 0
 const direct = (bridge: Bridge, content: unknown, size = 10_000): Promise<unknown> => bridge.publish({
   channel: 'u:ann',
   head: directHead({ event: 'n', userId: null, content: JSON.stringify(content) }),
-  sender: null,
   retention: { size, ttl: 3_600_000 },
   key: { id: `s:${++keys}`, digest: '', ttl: 1000 }
 })

@@ -318,7 +318,7 @@ const RETENTION = { size: 100, ttl: 60_000 }
 
 function publish (made: TestNode, n: number): Promise<unknown> {
   return made.bridge.publish({
-    channel: CHANNEL, head: `{"type":"message","roomId":"${ROOM}","event":"n","userId":null,"content":${n}`, sender: null, retention: RETENTION
+    channel: CHANNEL, head: `{"type":"message","roomId":"${ROOM}","event":"n","userId":null,"content":${n}`, retention: RETENTION
   })
 }
 

@@ -61,7 +61,6 @@ await t.test('volatile frames go first, and what matters arrives', async (t) => 
   const publish = (channel: 'r:chat:1' | 'r:live:1', n: number): Promise<unknown> => bridge.publish({
     channel,
     head: JSON.stringify({ type: 'message', roomId: channel.slice(2), event: 'n', userId: null, content: [n, 'x'.repeat(50 * KIB)] }).slice(0, -1),
-    sender: null,
     retention: channel === 'r:live:1' ? null : { size: 100, ttl: 60_000 }
   })
   bob.full = true

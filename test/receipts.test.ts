@@ -148,7 +148,6 @@ async function send (bridge: Bridge, userId = 'ann'): Promise<string> {
   const result = await bridge.publish({
     channel: `u:${userId}`,
     head: directHead({ event: 'n', userId: null, content: String(++count), receipt: true }),
-    sender: null,
     retention: { size: 100, ttl: 60_000 },
     receipt: true
   })

@@ -21,7 +21,6 @@ function entryAt (position: Position, content: unknown, frame: object): Entry {
     kind: 'message',
     position,
     payload: Buffer.from(JSON.stringify({ ...frame, event: 'message', userId: null, content, timestamp: 1 })),
-    sender: null,
     timestamp: 1,
     receipt: false
   }

@@ -237,7 +237,7 @@ await t.test('reset tells live members of a gap', async (t) => {
   const [ann, bob] = [await made.connect('ann'), await made.connect('bob')]
   const channel = roomChannel('chat:1')
   const publish = (n: number, text = '') => made.bridge.publish({
-    channel, head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":[${n},"${text}"]`, sender: null, retention: { size: 100, ttl: 60_000 }
+    channel, head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":[${n},"${text}"]`, retention: { size: 100, ttl: 60_000 }
   })
   await ann.request({ type: 'join', roomId: 'chat:1' })
   for (let n = 1; n <= 2; n++) await publish(n, 'x'.repeat(200_000))
@@ -251,7 +251,6 @@ await t.test('reset tells live members of a gap', async (t) => {
     kind: 'message' as const,
     position: { epoch: 'other', offset: 8, chain: 'abd' },
     payload: Buffer.from('{"type":"message","roomId":"chat:1","content":"after","position":"other.8.abd"}'),
-    sender: null,
     timestamp: 1,
     receipt: false
   }
@@ -267,7 +266,7 @@ await t.test('a log that begins anew while a join reads it', async (t) => {
     const [ann, bob] = [await made.connect('ann'), await made.connect('bob')]
     const channel = roomChannel('chat:1')
     await bob.request({ type: 'join', roomId: 'chat:1' })
-    await made.bridge.publish({ channel, head: '{"type":"message","roomId":"chat:1","content":1', sender: null, retention: { size: 100, ttl: 60_000 } })
+    await made.bridge.publish({ channel, head: '{"type":"message","roomId":"chat:1","content":1', retention: { size: 100, ttl: 60_000 } })
     const gate = made.bridge.hold('read', 'after')
     const joined = ann.request({ type: 'join', roomId: 'chat:1', ...fields })
     if ('since' in fields || 'history' in fields) await gate.arrived()

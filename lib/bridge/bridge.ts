@@ -217,8 +217,6 @@ export interface Entry {
   readonly position: Position
   /** The finished client frame, JSON text. */
   readonly payload: Buffer
-  /** User who sent it; `null`: the server. */
-  readonly sender: string | null
   readonly timestamp: number
   /** The publisher waits for receipts. */
   readonly receipt: boolean
@@ -235,7 +233,7 @@ export interface RemovalEntry {
 export type ChannelEvent =
   | { readonly type: 'entry', readonly entry: Entry }
   | { readonly type: 'removal', readonly entry: RemovalEntry }
-  | { readonly type: 'volatile', readonly payload: Buffer, readonly sender: string | null }
+  | { readonly type: 'volatile', readonly payload: Buffer }
   | { readonly type: 'typing', readonly userId: string, readonly typing: boolean }
   | ({ readonly type: 'presence' } & PresenceEvent)
   /**
@@ -262,7 +260,6 @@ export interface Publication {
    * closes it; it never looks inside.
    */
   readonly head: string
-  readonly sender: string | null
   /** `null`: volatile: no log, no position, `key` is not looked at. */
   readonly retention: Retention | null
   readonly key?: IdempotencyKey

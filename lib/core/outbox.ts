@@ -1,4 +1,4 @@
-import { Backlog } from './backlog.js'
+import { FrameQueue } from './frame-queue.js'
 import type { Frame } from './frame.js'
 import { Pending } from './pending.js'
 import type { Transport } from './transport.js'
@@ -109,7 +109,7 @@ export class Outbox {
   /** What the next flush writes. Present only while open, with neither a backlog nor a full transport. */
   #pending: Pending | undefined
   /** What a full transport left behind; all that follows queues behind it. */
-  #backlog: Backlog | undefined
+  #backlog: FrameQueue | undefined
   #dropped = 0
   #state: typeof OPEN | typeof OVERFLOWED | typeof CLOSED = OPEN
   #full = false
@@ -193,7 +193,7 @@ export class Outbox {
   #enqueue (frame: Frame): void {
     if (this.#state !== OPEN) return
     if (this.bytes + frame.size > this.#limit && !this.#makeRoom(frame)) return
-    this.#backlog ??= new Backlog()
+    this.#backlog ??= new FrameQueue()
     this.#backlog.push(frame)
     this.#flusher.queuedBytes += frame.size
   }
@@ -240,7 +240,7 @@ export class Outbox {
    */
   #spill (pending: Pending): void {
     this.#pending = undefined
-    const backlog = this.#backlog = new Backlog()
+    const backlog = this.#backlog = new FrameQueue()
     for (const frame of pending.frames()) backlog.push(frame)
     this.#writeBacklog(backlog, false)
     if (this.bytes <= this.#limit) return
@@ -256,13 +256,13 @@ export class Outbox {
         this.#send(pending.wire, pending.count, pending.bytes)
         return
       }
-      const backlog = this.#backlog = new Backlog()
+      const backlog = this.#backlog = new FrameQueue()
       for (const frame of pending.frames()) backlog.push(frame)
     }
     if (this.#backlog !== undefined) this.#writeBacklog(this.#backlog, force)
   }
 
-  #writeBacklog (backlog: Backlog, force: boolean): void {
+  #writeBacklog (backlog: FrameQueue, force: boolean): void {
     const { raw } = this.#transport
     // Another backlog, or none: the transport closed us out of a write.
     while (this.#backlog === backlog) {
@@ -278,7 +278,7 @@ export class Outbox {
   }
 
   /** Writes `first` together with what follows it and still fits. */
-  #sendChunk (first: Frame, backlog: Backlog): void {
+  #sendChunk (first: Frame, backlog: FrameQueue): void {
     const wires = [first.wire]
     let bytes = first.size
     while (bytes < CHUNK) {

@@ -71,10 +71,6 @@ export class PatternTable<T> {
     if (declared === null) return null
     return { pattern: declared.pattern, params: readParams(declared.segments, parts), value: declared.value }
   }
-
-  values (): T[] {
-    return this.#declared.map(({ value }) => value)
-  }
 }
 
 function branch<T> (): Branch<T> {

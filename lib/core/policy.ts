@@ -3,12 +3,14 @@ import type { Retention } from '../bridge/bridge.js'
 import type { RoomContext } from '../../types/context.js'
 import type { LeaveReason, RoomMessage } from '../../types/message.js'
 
-/** What a validator said. The value may differ from the input: coerced, completed, stripped of what is not declared. */
+/** Whether a value matches its schema. `value` is what goes on: coerced, with defaults, as the schema's library makes it. */
 export type Validation =
   | { readonly ok: true, readonly value: unknown }
+  /** The message names path and rule, and is fit for the client. */
   | { readonly ok: false, readonly message: string }
 
-export type Validate = (content: unknown) => Validation | Promise<Validation>
+/** Takes a fresh copy, since validators change what they are given. A throw is a fault of the validator. */
+export type Validate = (value: unknown) => Validation | Promise<Validation>
 
 /** A room policy, checked and complete. */
 export interface Policy {

@@ -92,7 +92,6 @@ export class Publisher {
     return await this.#options.bridge.publish({
       channel: roomChannel(match.roomId),
       head: messageHead({ roomId: match.roomId, event, userId, content, key }),
-      sender: null,
       retention,
       key: key === undefined || retention === null ? undefined : this.key('s', key, digest(event, content))
     })
@@ -186,7 +185,6 @@ export class Publisher {
       publication = {
         channel: channel.name,
         head: messageHead({ roomId, event, userId: connection.userId, content: text, key: frame.key }),
-        sender: connection.userId,
         retention: room.policy.retention,
         key
       }

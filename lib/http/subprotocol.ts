@@ -2,11 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { ServerOptions } from 'ws'
 import { errors } from '../errors.js'
-
-/** The name of wire protocol v1. */
-export const SUBPROTOCOL = 'realtime.v1'
-
-const BEARER = 'bearer.'
+import { BEARER_PROTOCOL, SUBPROTOCOL } from '../protocol/frames.js'
 
 /**
  * The token a client offered as a subprotocol, the only header a browser lets it set. `undefined`: it offered none.
@@ -18,9 +14,9 @@ export function offeredToken (request: FastifyRequest): string | undefined {
   if (header === undefined) return undefined
   const offers = header.split(',').map(offer => offer.trim())
   if (!offers.includes(SUBPROTOCOL)) throw new errors.RT_ERR_SUBPROTOCOL(`${SUBPROTOCOL} is not among those offered`)
-  const tokens = offers.filter(offer => offer.startsWith(BEARER))
+  const tokens = offers.filter(offer => offer.startsWith(BEARER_PROTOCOL))
   if (tokens.length > 1) throw new errors.RT_ERR_SUBPROTOCOL('more than one token offered')
-  return tokens[0]?.slice(BEARER.length)
+  return tokens[0]?.slice(BEARER_PROTOCOL.length)
 }
 
 type HandleProtocols = NonNullable<ServerOptions['handleProtocols']>

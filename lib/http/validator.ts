@@ -1,16 +1,8 @@
 import AjvCompiler from '@fastify/ajv-compiler'
 import SerializerSelector from '@fastify/fast-json-stringify-compiler'
 import type { FastifyInstance } from 'fastify'
+import type { Validate, Validation } from '../core/policy.js'
 import { errors } from '../errors.js'
-
-/** Whether a value matches its schema. `value` is what goes on: coerced, with defaults, as the schema's library makes it. */
-export type ValidationOutcome =
-  | { readonly ok: true, readonly value: unknown }
-  /** The message names path and rule, and is fit for the client. */
-  | { readonly ok: false, readonly message: string }
-
-/** Takes a fresh copy, since validators change what they are given. A throw is a fault of the validator. */
-export type Validate = (value: unknown) => ValidationOutcome | Promise<ValidationOutcome>
 
 /** JSON text of a value. Throws for one that does not match. */
 export type Serialize = (value: unknown) => string | Promise<string>
@@ -196,7 +188,7 @@ function isStandard (schema: object): schema is StandardSchema {
 }
 
 function standardValidator (schema: StandardSchema): Validate {
-  const read = (result: unknown): ValidationOutcome => {
+  const read = (result: unknown): Validation => {
     if (!isObject(result)) throw new TypeError('a Standard Schema returned no result')
     if ('issues' in result && result.issues) return failure(result.issues)
     return { ok: true, value: 'value' in result ? result.value : undefined }
@@ -207,7 +199,7 @@ function standardValidator (schema: StandardSchema): Validate {
   }
 }
 
-function stringify (outcome: ValidationOutcome): string {
+function stringify (outcome: Validation): string {
   if (!outcome.ok) throw new TypeError(`the answer does not match its schema: ${outcome.message}`)
   return JSON.stringify(outcome.value) ?? 'null'
 }
@@ -216,7 +208,7 @@ function stringify (outcome: ValidationOutcome): string {
 
 const MAX_MESSAGE = 300
 
-function failure (reason: unknown): ValidationOutcome {
+function failure (reason: unknown): Validation {
   return { ok: false, message: describe(reason).slice(0, MAX_MESSAGE) }
 }
 

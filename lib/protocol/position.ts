@@ -35,7 +35,3 @@ export function parsePosition (text: string): Position | null {
   if (!Number.isSafeInteger(value)) return null
   return { epoch, offset: value, chain }
 }
-
-export function samePosition (a: Position, b: Position): boolean {
-  return a.offset === b.offset && a.chain === b.chain && a.epoch === b.epoch
-}

@@ -24,7 +24,7 @@ async function use (bridge: Bridge, room: number): Promise<void> {
   const followed = await follow(bridge, channel, { presence: true })
   for (const number of range(1, 50)) {
     const key = { id: `${number}`, digest: 'digest', ttl: 10_000 * number }
-    await bridge.publish({ channel, head: head(number), sender: 'alice', retention: { size: 20, ttl: 300_000 }, key })
+    await bridge.publish({ channel, head: head(number), retention: { size: 20, ttl: 300_000 }, key })
   }
   await bridge.remove(channel, { userId: 'mallory', retention: { size: 20, ttl: 300_000 } })
   await bridge.presenceAttach(channel, 'alice', 'c1', Infinity)

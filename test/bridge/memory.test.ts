@@ -66,7 +66,7 @@ await t.test('setting the wall clock moves timestamps, but no age', async t => {
   const channel = freshChannel()
   const key = { id: 'a', digest: 'digest', ttl: 1000 }
   const retention = { size: 10, ttl: 1000 }
-  await bridge.publish({ channel, head: head(1), sender: null, retention, key })
+  await bridge.publish({ channel, head: head(1), retention, key })
   clock.setWall(clock.wall() + DAY)
   const { timestamp } = await publish(bridge, channel, 2, retention)
   t.equal(timestamp, clock.wall())
@@ -215,7 +215,7 @@ await t.test('any schedule of publications, removals, keys and time, against a n
         const { id, digest } = does
         const known = keys.get(id)
         const result = await bridge.publish({
-          channel, head: head(number), sender: null, retention, key: { id, digest, ttl: KEY_TTL }
+          channel, head: head(number), retention, key: { id, digest, ttl: KEY_TTL }
         })
         if (known !== undefined && clock.now() - known.at < KEY_TTL) {
           if (known.digest !== digest) same(result, { status: 'conflict' }, 'conflict')

@@ -59,11 +59,11 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
   }
 
   function publishVolatile (publication: Publication): PublishResult {
-    const { channel, head, sender } = publication
+    const { channel, head } = publication
     const timestamp = clock.wall()
     const follower = followers.get(channel)
     if (follower !== undefined) {
-      follower.deliver({ type: 'volatile', payload: Buffer.from(finishFrame(head, timestamp)), sender })
+      follower.deliver({ type: 'volatile', payload: Buffer.from(finishFrame(head, timestamp)) })
     }
     return { status: 'published', timestamp }
   }
@@ -111,7 +111,7 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
 
     async publish (publication) {
       running()
-      const { channel, head, sender, retention, key, receipt = false } = publication
+      const { channel, head, retention, key, receipt = false } = publication
       if (retention === null) return publishVolatile(publication)
       const earlier = key === undefined ? null : logs.lookup(channel, key)
       if (earlier !== null) return earlier
@@ -120,7 +120,6 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
         kind: 'message',
         position,
         payload: encode(finishFrame(head, timestamp, formatPosition(position))),
-        sender,
         timestamp,
         receipt
       }))

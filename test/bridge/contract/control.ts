@@ -221,8 +221,8 @@ function everyCall (bridge: Bridge): Record<string, () => Promise<unknown>> {
   const key = { id: 'a', digest: 'digest', ttl: 1000 }
   return {
     subscribe: () => bridge.subscribe(channel, { presence: false }, () => {}),
-    publish: () => bridge.publish({ channel, head: head(1), sender: null, retention: KEEP }),
-    volatile: () => bridge.publish({ channel, head: head(1), sender: null, retention: null }),
+    publish: () => bridge.publish({ channel, head: head(1), retention: KEEP }),
+    volatile: () => bridge.publish({ channel, head: head(1), retention: null }),
     lookup: () => bridge.lookup(channel, key),
     read: () => bridge.read(channel, { last: 1, limit: 1, maxBytes: 1 }),
     remove: () => bridge.remove(channel, { userId: 'alice', retention: null }),

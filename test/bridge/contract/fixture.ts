@@ -116,7 +116,7 @@ export function head (number: number): string {
 export async function publish (
   bridge: Bridge, channel: ChannelName, number: number, retention: Retention = KEEP
 ): Promise<{ position: Position, timestamp: number }> {
-  return stored(await bridge.publish({ channel, head: head(number), sender: 'alice', retention }))
+  return stored(await bridge.publish({ channel, head: head(number), retention }))
 }
 
 /** One after the other; resolves with their positions. */

@@ -11,13 +11,13 @@ export async function keyContract (t: Test, options: ContractOptions): Promise<v
   await scenario(t, options, 'a key used twice publishes once', async ({ t, near, far, channel }) => {
     const followed = await follow(near, channel)
     t.equal(await near.lookup(channel, key('a')), null)
-    const first = stored(await far.publish({ channel, head: head(1), sender: 'alice', retention: KEEP, key: key('a') }))
+    const first = stored(await far.publish({ channel, head: head(1), retention: KEEP, key: key('a') }))
     t.equal(first.status, 'published')
     await publish(far, channel, 2)
     for (const node of [near, far]) {
       const expected = { status: 'duplicate', position: first.position, timestamp: first.timestamp }
       // What is published must not matter: the digest stands for it.
-      t.same(await node.publish({ channel, head: head(9), sender: 'alice', retention: KEEP, key: key('a') }), expected)
+      t.same(await node.publish({ channel, head: head(9), retention: KEEP, key: key('a') }), expected)
       t.same(await node.lookup(channel, key('a')), expected)
     }
     await publish(far, channel, 3)
@@ -27,8 +27,8 @@ export async function keyContract (t: Test, options: ContractOptions): Promise<v
   })
 
   await scenario(t, options, 'another payload under the same key is a conflict', async ({ t, near, far, channel }) => {
-    await far.publish({ channel, head: head(1), sender: 'alice', retention: KEEP, key: key('a') })
-    t.same(await near.publish({ channel, head: head(2), sender: 'alice', retention: KEEP, key: key('a', 'other') }), { status: 'conflict' })
+    await far.publish({ channel, head: head(1), retention: KEEP, key: key('a') })
+    t.same(await near.publish({ channel, head: head(2), retention: KEEP, key: key('a', 'other') }), { status: 'conflict' })
     t.same(await near.lookup(channel, key('a', 'other')), { status: 'conflict' })
     t.match(await near.lookup(channel, key('a')), { status: 'duplicate' }, 'and leaves the first as it was')
     t.same(numbers((await read(near, channel, { since: 'start' })).entries), [1])
@@ -36,17 +36,17 @@ export async function keyContract (t: Test, options: ContractOptions): Promise<v
 
   await scenario(t, options, 'keys of different ids and channels do not meet', async ({ t, near, far, channel }) => {
     for (const id of ['a', 'b', 'a:b', '', '__proto__', 'é', 'x'.repeat(300)]) {
-      t.match(await far.publish({ channel, head: head(1), sender: 'alice', retention: KEEP, key: key(id) }), { status: 'published' }, id)
+      t.match(await far.publish({ channel, head: head(1), retention: KEEP, key: key(id) }), { status: 'published' }, id)
     }
     const other = freshChannel()
     t.equal(await near.lookup(other, key('a')), null)
-    t.match(await far.publish({ channel: other, head: head(1), sender: 'alice', retention: KEEP, key: key('a') }), { status: 'published' })
+    t.match(await far.publish({ channel: other, head: head(1), retention: KEEP, key: key('a') }), { status: 'published' })
   })
 
   await scenario(t, options, 'a hundred publications of one key in one turn are one entry', async ({ t, near, far, channel }) => {
     const followed = await follow(near, channel)
     const results = await Promise.all(range(1, 100).map(async number => stored(await (number % 2 === 0 ? near : far).publish({
-      channel, head: head(1), sender: 'alice', retention: KEEP, key: key('a')
+      channel, head: head(1), retention: KEEP, key: key('a')
     }))))
     t.equal(results.filter(result => result.status === 'published').length, 1)
     t.equal(new Set(results.map(result => `${JSON.stringify(result.position)} ${result.timestamp}`)).size, 1)
@@ -59,14 +59,14 @@ export async function keyContract (t: Test, options: ContractOptions): Promise<v
   await scenario(t, options, 'a key is forgotten after its time, and can be used again', async ({ t, near, far, channel, ttl, passes, fixture }) => {
     const short = key('a', 'digest', ttl)
     fixture.advance?.(1)
-    await far.publish({ channel, head: head(1), sender: 'alice', retention: KEEP, key: short })
-    await far.publish({ channel, head: head(2), sender: 'alice', retention: KEEP, key: key('b') })
+    await far.publish({ channel, head: head(1), retention: KEEP, key: short })
+    await far.publish({ channel, head: head(2), retention: KEEP, key: key('b') })
     if (fixture.advance !== undefined) {
       fixture.advance(ttl - 1)
       t.match(await near.lookup(channel, short), { status: 'duplicate' }, 'not before')
     }
     await passes(fixture.advance === undefined ? ttl : 1, async () => await near.lookup(channel, short) === null)
-    const again = stored(await near.publish({ channel, head: head(3), sender: 'alice', retention: KEEP, key: key('a', 'other') }))
+    const again = stored(await near.publish({ channel, head: head(3), retention: KEEP, key: key('a', 'other') }))
     t.equal(again.status, 'published')
     fixture.advance?.(1000)
     t.match(await near.lookup(channel, key('a', 'other')), { status: 'duplicate', position: again.position })
@@ -76,7 +76,7 @@ export async function keyContract (t: Test, options: ContractOptions): Promise<v
 
   await scenario(t, options, 'a key outlives its entry', async ({ t, near, far, channel }) => {
     const retention = { size: 2, ttl: KEEP.ttl }
-    const first = stored(await far.publish({ channel, head: head(1), sender: 'alice', retention, key: key('a') }))
+    const first = stored(await far.publish({ channel, head: head(1), retention, key: key('a') }))
     await publishMany(far, channel, 2, 5, retention)
     t.same(numbers((await read(near, channel, { since: 'start' })).entries), [4, 5])
     t.same(await near.lookup(channel, key('a')), { status: 'duplicate', position: first.position, timestamp: first.timestamp })

@@ -7,19 +7,19 @@ import type { ContractOptions } from './fixture.js'
 export async function volatileContract (t: Test, options: ContractOptions): Promise<void> {
   await scenario(t, options, 'a volatile publication is handed over and kept nowhere', async ({ t, near, far, channel }) => {
     const key = { id: 'a', digest: 'digest', ttl: 60_000 }
-    const nobody = await far.publish({ channel, head: head(1), sender: 'alice', retention: null })
+    const nobody = await far.publish({ channel, head: head(1), retention: null })
     t.match(nobody, { status: 'published', position: undefined })
     const followed = await follow(near, channel)
     const text = '{"content":2,"text":"$& é 💡"'
-    const result = await far.publish({ channel, head: text, sender: 'alice', retention: null, key })
-    t.match(await far.publish({ channel, head: head(3), sender: null, retention: null, key }), { status: 'published' }, 'no key is looked at')
+    const result = await far.publish({ channel, head: text, retention: null, key })
+    t.match(await far.publish({ channel, head: head(3), retention: null, key }), { status: 'published' }, 'no key is looked at')
     await followed.messages(2)
     t.equal(result.status, 'published')
     if (result.status === 'conflict') return
     t.same(followed.events[0], {
-      type: 'volatile', sender: 'alice', payload: Buffer.from(`${text},"timestamp":${result.timestamp}}`)
+      type: 'volatile', payload: Buffer.from(`${text},"timestamp":${result.timestamp}}`)
     })
-    t.match(followed.events[1], { type: 'volatile', sender: null })
+    t.match(followed.events[1], { type: 'volatile' })
     t.equal(await near.lookup(channel, key), null)
     const { head: at, entries } = await read(near, channel, { since: formatPosition(followed.subscription.head) })
     t.same([at, entries], [followed.subscription.head, []])
@@ -72,9 +72,9 @@ export async function volatileContract (t: Test, options: ContractOptions): Prom
 
   await scenario(t, options, 'a volatile channel keeps removals, and only those', async ({ t, near, far, channel }) => {
     const followed = await follow(near, channel)
-    await far.publish({ channel, head: head(1), sender: 'alice', retention: null })
+    await far.publish({ channel, head: head(1), retention: null })
     const { position } = await far.remove(channel, { userId: 'mallory', retention: null })
-    await far.publish({ channel, head: head(2), sender: 'alice', retention: null })
+    await far.publish({ channel, head: head(2), retention: null })
     await followed.messages(2)
     t.same(followed.events.map(event => event.type), ['volatile', 'removal', 'volatile'])
     t.match(await read(near, channel, { since: formatPosition(followed.subscription.head) }), {

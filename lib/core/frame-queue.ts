@@ -9,7 +9,7 @@ const COMPACT_FROM = 32
  * Volatile frames can be dropped out of the middle. Their places are remembered, so that dropping costs as much as pushing
  * them did and never a scan: a stuck consumer in a busy room must not cost more than a healthy one.
  */
-export class Backlog {
+export class FrameQueue {
   /** Sent and dropped frames leave holes, until the holes outnumber the frames. */
   #frames: (Frame | undefined)[] = []
   #head = 0
