@@ -1,4 +1,4 @@
-/* global document, fetch, location, localStorage, navigator, sessionStorage, crypto */
+/* global AbortSignal, document, fetch, location, localStorage, navigator, sessionStorage, crypto */
 import { Connection } from './connection.js'
 import { $, clone, dayRow, dismissToasts, drawer, gapRow, messageRow, orderRow, sameDay, setAvatar, setBadge, setTime, toast } from './dom.js'
 
@@ -25,7 +25,7 @@ const peopleDrawer = drawer('people', $('open-people'))
 
 async function login (name) {
   const response = await fetch('login', {
-    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name })
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name }), signal: AbortSignal.timeout(10_000)
   })
   if (response.ok) return response.json()
   throw Object.assign(new Error(response.status === 400

@@ -1,4 +1,4 @@
-/* global WebSocket, fetch, location, window, crypto */
+/* global AbortSignal, WebSocket, fetch, location, window, crypto */
 
 /**
  * Speaks protocol v1 (docs/protocol.md): one connection that outlives its sockets. It keeps the positions of rooms and inbox,
@@ -135,6 +135,7 @@ export class Connection {
     }
     socket.onmessage = ({ data }) => { if (socket === this.#socket) this.#receive(JSON.parse(data)) }
     socket.onclose = ({ code, reason }) => { if (socket === this.#socket) this.#lost(opened, code, reason) }
+    this.#expectLifeWithin(PATIENCE)
   }
 
   async #lost (opened, code, reason) {
@@ -145,7 +146,7 @@ export class Connection {
 
     // A browser does not say why a handshake failed; the same request without an upgrade does.
     const headers = { authorization: `Bearer ${this.#token}` }
-    const response = await fetch(this.#path, { headers }).catch(() => null)
+    const response = await fetch(this.#path, { headers, signal: AbortSignal.timeout(PATIENCE) }).catch(() => null)
     if (response?.status === 401) this.#token = null
     if (response?.status === 400 || response?.status === 403) return this.#stop('The server does not let this page in.')
     this.#reconnect(Number(response?.headers.get('retry-after') ?? 0) * 1000)
@@ -192,10 +193,15 @@ export class Connection {
   #moveOn (reason) {
     const socket = this.#socket
     if (socket === null) return
-    socket.onclose = null
     this.#drop()
     socket.close(reason === 'goaway' ? 1000 : 4000, reason)
-    this.#connect()
+    if (reason === 'goaway') this.#connect()
+    else this.#reconnect()
+  }
+
+  #expectLifeWithin (ms) {
+    clearTimeout(this.#watchdog)
+    this.#watchdog = setTimeout(() => this.#moveOn('silence'), ms)
   }
 
   async #resume () {
@@ -301,9 +307,7 @@ export class Connection {
   }
 
   #receive (frame) {
-    clearTimeout(this.#watchdog)
-    this.#watchdog = setTimeout(() => this.#moveOn('silence'), (this.#welcome?.heartbeat ?? PATIENCE) + PATIENCE)
-
+    this.#expectLifeWithin((this.#welcome?.heartbeat ?? 0) + PATIENCE)
     const room = this.rooms.get(frame.roomId)
     switch (frame.type) {
       case 'welcome':
