@@ -86,7 +86,6 @@ await t.test('two thousand connections do everything, go in every way, and leave
         void bridge.publish({
           channel: `u:user-${pick(USERS)}`,
           head: '{"type":"direct","event":"n","userId":null,"content":1,"receipt":true',
-          sender: null,
           retention: { size: 20, ttl: 60_000 },
           receipt: true
         })

@@ -26,7 +26,7 @@ function entryAt (position: Position, content: unknown, frame: object): Entry {
   }
 }
 
-t.test('a join whose read was overtaken by a rollback does not claim to have recovered', async (t) => {
+await t.test('a join whose read was overtaken by a rollback does not claim to have recovered', async (t) => {
   const { node, bridge, connect } = await createNode(t, { rooms })
   const ann = await connect('ann')
   const bob = await connect('bob')
@@ -52,7 +52,7 @@ t.test('a join whose read was overtaken by a rollback does not claim to have rec
   t.same(ann.all('message').map(({ content }) => content), ['new 2', 'new 3'], 'what takes the old offsets is delivered')
 })
 
-t.test('direct messages held for a resume do not survive a rollback of the inbox unannounced', async (t) => {
+await t.test('direct messages held for a resume do not survive a rollback of the inbox unannounced', async (t) => {
   const { bridge, connect } = await createNode(t)
   const ann = await connect('ann')
   const inbox = ann.frames[0]?.inbox
@@ -62,7 +62,7 @@ t.test('direct messages held for a resume do not survive a rollback of the inbox
   t.match(ann.all('reset'), [{ inbox: true }], 'the gap is told')
 })
 
-t.test('joining again does not go back behind an answer whose read was ahead of the live stream', async (t) => {
+await t.test('joining again does not go back behind an answer whose read was ahead of the live stream', async (t) => {
   const { bridge, connect } = await createNode(t, { rooms })
   const ann = await connect('ann')
   const first = await ann.request({ type: 'join', roomId: ROOM })
