@@ -111,8 +111,8 @@ await t.test('nobody new gets in, and readiness says why', async (t) => {
   const ann = await connect('ann')
   const closed = app.close()
   await ann.next('goaway')
-  await t.rejects(connectTo(t, wsUrl, { token: token('bob') }), { status: 503 })
-  await t.rejects(connectTo(t, wsUrl, {}), { status: 503 })
+  await t.rejects(connectTo(t, wsUrl, { token: token('bob') }), { message: 'the handshake was answered 503' })
+  await t.rejects(connectTo(t, wsUrl, {}), { message: 'the handshake was answered 503' })
   t.equal((await fetch(`${url}/realtime/health/ready`)).status, 503)
   t.equal((await fetch(`${url}/realtime`, { headers: { authorization: `Bearer ${token('bob')}` } })).status, 503)
   // A stalled half of a handshake must not keep the server.
