@@ -356,7 +356,7 @@ function people (roomId) {
   const members = [...connection.rooms.get(roomId).members.values()].sort((a, b) => a.userId.localeCompare(b.userId))
   $('subtitle').textContent = members.length === 1 ? 'Only you are here' : `${members.length} people here`
   $('people-hint').textContent = members.length === 1 ? 'Open a second window to meet somebody.' : 'Choose somebody to write to them directly.'
-  $('members').replaceChildren(...members.map(({ userId, status, devices }) => {
+  $('members').replaceChildren(...members.map(({ userId, status }) => {
     const item = clone('member-item')
     const button = item.firstElementChild
     const avatar = item.querySelector('.avatar')
@@ -368,7 +368,6 @@ function people (roomId) {
       button.disabled = true
       button.querySelector('.hidden').remove()
     }
-    item.classList.toggle('dropped', devices === 0)
     button.onclick = () => {
       show(viewOf(`@${userId}`))
       peopleDrawer.close()
