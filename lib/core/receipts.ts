@@ -34,7 +34,6 @@ export interface ReceiptsOptions {
 
 /** A publisher that asked before the message has arrived here. */
 interface Early {
-  readonly userId: string
   readonly position: string
   readonly wake: () => void
 }
@@ -45,7 +44,7 @@ export class Receipts {
   /** Oldest first. */
   readonly #tracked = new Map<string, Tracked>()
   readonly #ofUser = new Map<string, Set<Tracked>>()
-  readonly #early = new Set<Early>()
+  readonly #early = new Map<string, Set<Early>>()
 
   constructor (options: ReceiptsOptions) {
     this.#options = options
@@ -125,15 +124,17 @@ export class Receipts {
 
   async #arrival (userId: string, position: string, deadline: Signal): Promise<void> {
     const arrived = new Signal()
-    const early: Early = { userId, position, wake: arrived.fire }
-    this.#early.add(early)
+    const early: Early = { position, wake: arrived.fire }
+    const others = this.#early.get(userId) ?? new Set()
+    this.#early.set(userId, others.add(early))
     await Promise.race([arrived.fired, deadline.fired])
-    this.#early.delete(early)
+    others.delete(early)
+    if (others.size === 0 && this.#early.get(userId) === others) this.#early.delete(userId)
   }
 
   #wakeEarly (userId: string): void {
-    for (const early of this.#early) {
-      if (early.userId === userId && !this.#isUnderWay(userId, early.position)) early.wake()
+    for (const { position, wake } of this.#early.get(userId) ?? []) {
+      if (!this.#isUnderWay(userId, position)) wake()
     }
   }
 
