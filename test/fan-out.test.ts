@@ -2,7 +2,7 @@ import t from 'tap'
 import fc from 'fast-check'
 import { Channel } from '../lib/core/channel.js'
 import type { ChannelView, Follower } from '../lib/core/channel.js'
-import { FanOut, FanOutScheduler, SLICE } from '../lib/core/fan-out.js'
+import { FanOut, FanOutScheduler, MAX_QUEUED, SLICE } from '../lib/core/fan-out.js'
 import { createFrame } from '../lib/core/frame.js'
 import type { Frame } from '../lib/core/frame.js'
 import type { Position } from '../lib/protocol/position.js'
@@ -16,8 +16,11 @@ class Listener {
   readonly got: number[] = []
 }
 
+/** Items of no weight: all that waits is one batch. */
+const bounds = { bytes: () => 0, shorten: (items: number[]) => items }
+
 function fanOut (scheduler: FanOutScheduler, size: number): { out: FanOut<Listener, number>, listeners: Listener[] } {
-  const out = new FanOut<Listener, number>(scheduler, (listener, items) => { listener.got.push(...items) })
+  const out = new FanOut<Listener, number>(scheduler, (listener, items) => { listener.got.push(...items) }, bounds)
   const listeners = Array.from({ length: size }, () => new Listener())
   for (const listener of listeners) out.receivers.add(listener)
   return { out, listeners }
@@ -90,7 +93,7 @@ await t.test('what a delivery pushes itself comes after the item that led to it'
       order.push(`${name}${item}`)
       if (name === 'a' && item === 1) out.push(2)
     }
-  })
+  }, bounds)
   for (const name of ['a', 'b']) out.receivers.add(name)
   out.push(1)
   out.push(3)
@@ -104,7 +107,7 @@ await t.test('a delivery that throws stops nobody else', async (t) => {
     const out = new FanOut<number, number>(scheduler(errors), (receiver, items) => {
       if (receiver === 1) throw new Error('broken')
       got.push(...items)
-    })
+    }, bounds)
     const got: number[] = []
     for (let i = 0; i < size; i++) out.receivers.add(i)
     out.push(1)
@@ -125,6 +128,34 @@ await t.test('a queue nobody listens to drains', async (t) => {
     turns++
   }
   t.ok(turns < 20)
+})
+
+await t.test('a pass takes all that waits, up to its bytes, and serves fewer a turn the more that is', async (t) => {
+  const passes: number[] = []
+  const [first, last] = ['first', 'last']
+  let turnItems = 0
+  const out = new FanOut<string, number>(scheduler(), (name, items) => {
+    turnItems += items.length
+    if (name === first) passes.push(items.length)
+  }, { bytes: () => 100, shorten: (items: number[]) => items })
+  for (let n = 0; n < SLICE * 4; n++) out.receivers.add(n === 0 ? first : n === SLICE * 4 - 1 ? last : `${n}`)
+  const most: number[] = []
+  const drain = async (): Promise<void> => {
+    while (out.pending) {
+      turnItems = 0
+      await turn()
+      most.push(turnItems)
+    }
+  }
+  for (let n = 0; n < 1000; n++) out.push(n)
+  t.equal(out.queuedBytes, 100_000)
+  await drain()
+  t.same(passes, [1000])
+  t.equal(out.queuedBytes, 0)
+  t.ok(Math.max(...most) <= 128 * SLICE + 1000, `${Math.max(...most)} items in a turn`)
+  for (let n = 0; n < 10_000; n++) out.push(n)
+  await drain()
+  t.same(passes.slice(1), [2621, 2621, 2621, 2137], '256 KiB each')
 })
 
 // --- followers that come and go ---
@@ -243,6 +274,70 @@ await t.test('who comes and goes in the middle of a pass gets every entry of its
     if (problems.length > 0) throw new Error(problems.join('\n'))
   }), { numRuns: 200 })
   t.pass()
+})
+
+await t.test('more than can be delivered: volatile goes first, then a gap is told, and no removal or member is forgotten', async (t) => {
+  const errors: unknown[] = []
+  const version = { n: 0 }
+  const view: ChannelView = {
+    ...VIEW,
+    message: (payload, volatile) => createFrame(payload, volatile),
+    onPresence: ({ member }) => createFrame(`${member.userId} is ${member.status}`)
+  }
+  const channel = new Channel('r:room', view, scheduler(errors), createFakeClock())
+  const followers = Array.from({ length: SLICE + 10 }, (_, n) => new TestFollower(channel, `user-${n}`))
+  const [ann, bob, cat] = followers
+  if (ann === undefined || bob === undefined || cat === undefined) return
+  for (const follower of followers) channel.follow(follower, null)
+  for (const follower of [ann, bob, cat]) follower.presence = true
+  cat.live = false
+  let offset = 0
+  const big = 'x'.repeat(10_000)
+  const position = (): Position => ({ epoch: 'e', offset, chain: String(offset) })
+  const entry = (text: string): void => {
+    offset++
+    channel.receive({ type: 'entry', entry: { kind: 'message', position: position(), payload: Buffer.from(text), timestamp: 0, receipt: false } })
+  }
+  const volatile = (text: string): void => channel.receive({ type: 'volatile', payload: Buffer.from(text) })
+  const presence = (userId: string, status: string): void => {
+    channel.receive({ type: 'presence', version: ++version.n, change: 'updated', member: { userId, status, devices: 1 }, timestamp: 0 })
+  }
+  const drain = async (): Promise<void> => { for (let i = 0; i < 20; i++) await turn() }
+
+  entry('first')
+  for (let n = 0; n < 1_000; n++) volatile(big)
+  entry('second')
+  t.ok(channel.queuedBytes <= MAX_QUEUED)
+  await drain()
+  t.same(ann.got.filter((text) => text !== big), ['first', 'second'], 'what is not volatile is there')
+  t.ok(ann.got.length < 500)
+  t.same(errors, [])
+
+  for (const follower of followers) follower.got.length = 0
+  presence('dan', 'online')
+  for (let n = 0; n < 450; n++) {
+    entry(big)
+    if (n === 100) channel.receive({ type: 'removal', entry: { kind: 'removal', position: position(), userId: 'user-1' } })
+    if (n === 200) presence('dan', 'away')
+  }
+  entry('after')
+  t.ok(channel.queuedBytes <= MAX_QUEUED)
+  t.ok(errors.length === 1, 'and the log says so')
+  const missed = ann.got.length
+  await drain()
+  t.equal(missed, 0)
+  t.same(ann.got.slice(0, 2), ['dan is away', 'reset trimmed'], 'how a member is, not how that came about')
+  t.equal(ann.got.at(-1), 'after')
+  t.ok(ann.got.slice(2, -1).every((text) => text === big))
+  t.same(bob.got, ['left'], 'who was removed gets nothing behind that')
+  t.same(cat.got, ['dan is away'], 'who reads the log page by page misses nothing there')
+
+  for (const follower of followers) follower.got.length = 0
+  for (let n = 0; n < 200_000; n++) presence(`user-${n % 100}`, `s${n}`)
+  t.ok(channel.queuedBytes <= MAX_QUEUED)
+  await drain()
+  t.same(ann.got.slice(-100), Array.from({ length: 100 }, (_, n) => `user-${n} is s${199_900 + n}`))
+  t.equal(errors.length, 1)
 })
 
 await t.test('a large room over real sockets: everybody gets everything, in order, and typing and removals fit in', async (t) => {

@@ -15,7 +15,7 @@ export interface Item {
   readonly offset: number
   /** `null`: for the receiver's eyes only (a removal). */
   readonly frame: Frame | null
-  /** Who is typing, or removed. */
+  /** Whose presence it is, who is typing, or removed. */
   readonly userId: string | null
 }
 
@@ -41,6 +41,15 @@ export interface Follower {
 const RECENT_ENTRIES = 512
 const RECENT_BYTES = 1024 * 1024
 
+/** A frame that says how a member is now. */
+export interface MemberFrame {
+  readonly userId: string
+  readonly frame: Frame
+}
+
+/** What an item takes besides its frame. */
+const ITEM_BYTES = 128
+
 /** How the items of a channel look on the wire: the part that differs between rooms and inboxes. */
 export interface ChannelView {
   message (payload: Buffer, volatile: boolean): Frame
@@ -49,7 +58,7 @@ export interface ChannelView {
   /** Called before the followers get the entry. */
   onEntry? (entry: Entry): void
   onPresence? (event: Extract<ChannelEvent, { type: 'presence' }>): Frame | null
-  onPresenceSnapshot? (snapshot: PresenceSnapshot, timestamp: number): Frame[]
+  onPresenceSnapshot? (snapshot: PresenceSnapshot, timestamp: number): MemberFrame[]
 }
 
 /**
@@ -60,6 +69,7 @@ export class Channel<View extends ChannelView = ChannelView> {
   /** What this node knows of the room or inbox behind the channel; lives exactly as long as the subscription. */
   readonly view: View
   readonly #fanOut: FanOut<Follower, Item>
+  readonly #scheduler: FanOutScheduler
   readonly #clock: Clock
   #subscription: Subscription | null = null
   #head: Position = { epoch: '0', offset: 0, chain: '0' }
@@ -77,7 +87,11 @@ export class Channel<View extends ChannelView = ChannelView> {
     this.name = name
     this.view = view
     this.#clock = clock
-    this.#fanOut = new FanOut<Follower, Item>(scheduler, deliver)
+    this.#scheduler = scheduler
+    this.#fanOut = new FanOut<Follower, Item>(scheduler, deliver, {
+      bytes: bytesOfItem,
+      shorten: (items) => this.#shorten(items)
+    })
   }
 
   /** Position of the last entry that arrived here. */
@@ -92,6 +106,11 @@ export class Channel<View extends ChannelView = ChannelView> {
 
   get size (): number {
     return this.#fanOut.receivers.size
+  }
+
+  /** Bytes that wait for a large audience. */
+  get queuedBytes (): number {
+    return this.#fanOut.queuedBytes
   }
 
   get followers (): Iterable<Follower> {
@@ -132,11 +151,13 @@ export class Channel<View extends ChannelView = ChannelView> {
         return
       case 'presence': {
         const frame = this.view.onPresence?.(event) ?? null
-        if (frame !== null) this.#push('presence', 0, frame, null)
+        if (frame !== null) this.#push('presence', 0, frame, event.member.userId)
         return
       }
       case 'presence-snapshot':
-        for (const frame of this.view.onPresenceSnapshot?.(event.snapshot, this.#clock.wall()) ?? []) this.#push('presence', 0, frame, null)
+        for (const { userId, frame } of this.view.onPresenceSnapshot?.(event.snapshot, this.#clock.wall()) ?? []) {
+          this.#push('presence', 0, frame, userId)
+        }
         return
       case 'reset':
         this.#head = event.position
@@ -224,6 +245,22 @@ export class Channel<View extends ChannelView = ChannelView> {
     this.#fanOut.push({ kind, seq: ++this.#seq, offset, frame, userId })
   }
 
+  /**
+   * Messages come faster than a large audience can be served. What is volatile goes first. Where that is not enough, followers
+   * are told of the gap instead of the messages that made it, and of each member how it is instead of how that came about.
+   */
+  #shorten (items: readonly Item[]): Item[] {
+    const lasting = items.filter(({ frame }) => frame?.volatile !== true)
+    if (bytesOf(lasting) * 2 <= bytesOf(items)) return lasting
+    const latest = new Map<string, Item>()
+    for (const item of lasting) if (item.kind === 'presence' && item.userId !== null) latest.set(item.userId, item)
+    const kept = lasting.filter((item) => item.kind === 'removal' || (item.kind === 'presence' && latest.get(item.userId ?? '') === item))
+    if (!lasting.some(({ kind }) => kind === 'message' || kind === 'reset')) return kept
+    this.#scheduler.onError(new Error(`${this.name} gets more than its ${this.size} followers here can be sent: they are told of a gap`))
+    kept.push({ kind: 'reset', seq: ++this.#seq, offset: this.#head.offset, frame: this.view.reset('trimmed', this.#head), userId: null })
+    return kept
+  }
+
   #pruneRemovals (): void {
     const now = this.#clock.now()
     if (now - this.#prunedAt < REMOVAL_WINDOW) return
@@ -232,6 +269,14 @@ export class Channel<View extends ChannelView = ChannelView> {
       if (now - at > REMOVAL_WINDOW) this.#removals.delete(userId)
     }
   }
+}
+
+function bytesOfItem ({ frame }: Item): number {
+  return ITEM_BYTES + (frame?.size ?? 0)
+}
+
+function bytesOf (items: readonly Item[]): number {
+  return items.reduce((bytes, item) => bytes + bytesOfItem(item), 0)
 }
 
 function deliver (follower: Follower, items: readonly Item[]): void {

@@ -4,20 +4,29 @@
  */
 export const SLICE = 256
 
-/** Items of one pass; a burst beyond it waits for the next one, so that a slice stays short. */
-const BATCH = 128
+/** Bytes of one pass, one larger item aside; below what any connection may have waiting. */
+const BATCH_BYTES = 256 * 1024
+
+/** Items that take as long to hand over as a write takes: slices of a larger batch serve fewer receivers. */
+const ITEMS_A_WRITE = 128
+
+/** Bytes that may wait for a fan-out; beyond it something has to go. */
+export const MAX_QUEUED = 4 * 1024 * 1024
 
 /** Work that is done in slices. */
 interface Sliced {
   readonly pending: boolean
-  /** Serves at most `budget` receivers; returns how many, at least 1. */
+  /** Serves receivers until about `budget` is spent, 1 for each write; returns how much that was, at least 1. */
   slice (budget: number): number
 }
 
 /** Takes turns among the fan-outs that have work: one slice a turn of the event loop, round robin. */
 export class FanOutScheduler {
   readonly #waiting: Sliced[] = []
-  /** Told when a delivery threw, which is a defect: the receiver it was for missed something, the others did not. */
+  /**
+   * Told when a delivery threw, which is a defect (the receiver it was for missed something, the others did not), and when
+   * somebody publishes faster than can be delivered.
+   */
   readonly onError: (err: unknown) => void
   #armed = false
 
@@ -45,23 +54,40 @@ export class FanOutScheduler {
   }
 }
 
+/** What a fan-out must know of its items, so that they stay bounded. */
+export interface FanOutBounds<Item> {
+  bytes (item: Item): number
+  /** Too much waits: makes something shorter of it that says the same to a receiver in the end, or that something is missing. */
+  shorten (items: Item[]): Item[]
+}
+
 /**
  * Hands items to receivers, in order. A small audience is served at once; a large one in slices, first in, first out: the
- * next batch starts when the last receiver has the one before. Receivers that come and go in the middle of a pass are visited
+ * next batch starts when the last receiver has the one before, with all that waits by then. Receivers that come and go in the middle of a pass are visited
  * or not; an item's own number tells `deliver` who was there when it was pushed.
  */
 export class FanOut<Receiver, Item> implements Sliced {
   readonly receivers = new Set<Receiver>()
   readonly #scheduler: FanOutScheduler
   readonly #deliver: (receiver: Receiver, items: readonly Item[]) => void
+  readonly #bounds: FanOutBounds<Item>
   #queue: Item[] = []
+  #queuedBytes = 0
+  /** Bytes at which the queue is shortened: well above what the last time left, so that it costs no more than the pushes. */
+  #maxQueued = MAX_QUEUED
   #batch: Item[] = []
   #cursor: Iterator<Receiver> | null = null
   #delivering = false
 
-  constructor (scheduler: FanOutScheduler, deliver: (receiver: Receiver, items: readonly Item[]) => void) {
+  constructor (scheduler: FanOutScheduler, deliver: (receiver: Receiver, items: readonly Item[]) => void, bounds: FanOutBounds<Item>) {
     this.#scheduler = scheduler
     this.#deliver = deliver
+    this.#bounds = bounds
+  }
+
+  /** Bytes that wait, the pass under way aside. */
+  get queuedBytes (): number {
+    return this.#queuedBytes
   }
 
   get pending (): boolean {
@@ -70,7 +96,7 @@ export class FanOut<Receiver, Item> implements Sliced {
 
   push (item: Item): void {
     if (this.pending) {
-      this.#queue.push(item)
+      this.#enqueue(item)
     } else if (this.receivers.size <= SLICE) {
       // What a delivery itself pushes (a removal ends typing) waits until everybody has this item.
       this.#delivering = true
@@ -79,7 +105,7 @@ export class FanOut<Receiver, Item> implements Sliced {
       this.#delivering = false
       if (this.#queue.length > 0) this.#scheduler.schedule(this)
     } else {
-      this.#queue.push(item)
+      this.#enqueue(item)
       this.#scheduler.schedule(this)
     }
   }
@@ -88,6 +114,29 @@ export class FanOut<Receiver, Item> implements Sliced {
   flushTo (receiver: Receiver): void {
     // In one go: a receiver that is removed by the first of them must not get the rest.
     if (this.#batch.length + this.#queue.length > 0) this.#hand(receiver, [...this.#batch, ...this.#queue])
+  }
+
+  #enqueue (item: Item): void {
+    this.#queue.push(item)
+    this.#queuedBytes += this.#bounds.bytes(item)
+    if (this.#queuedBytes <= this.#maxQueued) return
+    this.#queue = this.#bounds.shorten(this.#queue)
+    this.#queuedBytes = 0
+    for (const kept of this.#queue) this.#queuedBytes += this.#bounds.bytes(kept)
+    this.#maxQueued = Math.max(MAX_QUEUED, this.#queuedBytes * 2)
+  }
+
+  #nextBatch (): Item[] {
+    let count = 0
+    let bytes = 0
+    for (const item of this.#queue) {
+      const size = this.#bounds.bytes(item)
+      if (count > 0 && bytes + size > BATCH_BYTES) break
+      count++
+      bytes += size
+    }
+    this.#queuedBytes -= bytes
+    return this.#queue.splice(0, count)
   }
 
   /** One receiver's trouble must stop neither the others nor the queue. */
@@ -101,11 +150,12 @@ export class FanOut<Receiver, Item> implements Sliced {
 
   slice (budget: number): number {
     if (this.#cursor === null) {
-      this.#batch = this.#queue.splice(0, BATCH)
+      this.#batch = this.#nextBatch()
       this.#cursor = this.receivers.values()
     }
-    let served = 0
-    while (served < budget) {
+    const cost = Math.max(1, this.#batch.length / ITEMS_A_WRITE)
+    let spent = 0
+    while (spent < budget) {
       const next = this.#cursor.next()
       if (next.done === true) {
         this.#cursor = null
@@ -113,9 +163,9 @@ export class FanOut<Receiver, Item> implements Sliced {
         break
       }
       this.#hand(next.value, this.#batch)
-      served++
+      spent += cost
     }
     // An empty pass still costs its turn, so that a queue nobody listens to cannot spin.
-    return Math.max(served, 1)
+    return Math.max(spent, 1)
   }
 }

@@ -98,6 +98,10 @@ export class RealtimeNode implements ConnectionOwner {
     this.drain = new Drain(connections, clock, timers, options.drain)
     this.#everyone = new FanOut(scheduler, (connection, frames) => {
       for (const frame of frames) connection.send(frame)
+    }, {
+      bytes: ({ size }) => size,
+      // Volatile, so the newer half does.
+      shorten: (frames) => frames.slice(frames.length >> 1)
     })
 
     this.#roomHub = new Hub<Room>({ bridge, scheduler, timers, clock, onError })

@@ -4,7 +4,7 @@ import type { GapReason } from '../protocol/frames.js'
 import { formatPosition } from '../protocol/position.js'
 import type { Position } from '../protocol/position.js'
 import type { RoomContext } from '../../types/context.js'
-import type { Channel, ChannelView, Follower } from './channel.js'
+import type { Channel, ChannelView, Follower, MemberFrame } from './channel.js'
 import type { Connection } from './connection.js'
 import { createFrame } from './frame.js'
 import type { Frame } from './frame.js'
@@ -58,9 +58,12 @@ export class Room implements ChannelView {
     return createFrame(presenceFrame(this.id, announced.change, announced.member, event.timestamp))
   }
 
-  onPresenceSnapshot (snapshot: PresenceSnapshot, timestamp: number): Frame[] {
+  onPresenceSnapshot (snapshot: PresenceSnapshot, timestamp: number): MemberFrame[] {
     const announced = this.mirror?.replace(snapshot) ?? []
-    return announced.map(({ change, member }) => createFrame(presenceFrame(this.id, change, member, timestamp)))
+    return announced.map(({ change, member }) => ({
+      userId: member.userId,
+      frame: createFrame(presenceFrame(this.id, change, member, timestamp))
+    }))
   }
 }
 
