@@ -13,9 +13,10 @@ console.log(`
   curl -X POST ${url}/orders -H 'content-type: application/json' -d '{"item":"Espresso","user":"ann"}'
 `)
 
-// Closing asks every client to come back later before it ends; a second signal ends at once.
+// Closing asks every client to come back later, and takes a few seconds at most. On Ctrl-C the same signal comes more than once: from
+// the terminal, and from npm and tsx, which hand it on.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => {
+  process.on(signal, () => {
     app.close().catch((err: unknown) => {
       app.log.error({ err }, 'could not close')
       process.exitCode = 1
