@@ -1,7 +1,9 @@
 import t from 'tap'
 import { roomChannel } from '../lib/bridge/bridge.js'
+import { Refusal } from '../lib/index.js'
+import { MAX_SERVER_FRAME } from '../lib/protocol/frames.js'
 import { createApp } from './helpers/app.js'
-import type { ServerFrame } from './helpers/client.js'
+import type { ServerFrame, TestClient } from './helpers/client.js'
 import { createNode, turns } from './helpers/core-node.js'
 import { RoomFollower } from './helpers/follower.js'
 
@@ -186,6 +188,74 @@ await t.test('even a resume of a thousand long names stays below the largest fra
     t.ok(largest <= 512 * 1024, `${largest} bytes`)
     t.ok(answer.rooms.every((room: ServerFrame) => room.more === true || room.recovered === true))
   }
+})
+
+/** A resume of rooms with long names, large metas, history and refusals, after `prepare` made them; the size of its answer. */
+async function sizeOf (ann: TestClient, request: object): Promise<{ answer: ServerFrame, size: number }> {
+  let size = 0
+  ann.ws.on('message', (data) => { size = Math.max(size, Buffer.byteLength(data.toString())) })
+  const answer = await ann.request({ type: 'resume', ...request })
+  return { answer, size }
+}
+
+await t.test('the largest answers there are: presence pages, history, inbox and refusals together', async (t) => {
+  const content = '"'.repeat(30_000)
+  const { app, connect } = await createApp(t, {
+    limits: { ...wide, connectionsPerUser: 1000, outbound: 4 * 1024 * 1024 },
+    rooms: {
+      'r:{any*}': { join: () => true, presence: true },
+      'no:{any*}': { join: () => { throw new Refusal('\u0001'.repeat(1_000), { content }) } }
+    }
+  })
+  const name = (kind: string, n: number): string => `${kind}:${n}:`.padEnd(200, '"')
+  const open = Array.from({ length: 50 }, (_, n) => name('r', n))
+  const closed = Array.from({ length: 50 }, (_, n) => name('no', n))
+  const crowd = await Promise.all(Array.from({ length: 5 }, (_, n) => connect(name('user', n))))
+  for (const roomId of open) {
+    await Promise.all(crowd.map(async (client) => {
+      await client.request({ type: 'join', roomId })
+      await client.request({ type: 'status', roomId, meta: 'é'.repeat(1_000) })
+    }))
+    await app.realtime.notifyRoom(roomId, 'n', 'x'.repeat(10_000))
+  }
+  for (let n = 0; n < 10; n++) await app.realtime.sendDirect('ann', 'n', 'x'.repeat(10_000))
+  const ask = (roomId: string): object => ({ roomId, since: 'start', presence: true })
+  const mixed = open.flatMap((roomId, n) => [roomId, closed[n] ?? ''])
+  for (const names of [mixed, [...closed, ...open], [...open, ...closed]]) {
+    const { answer, size } = await sizeOf(await connect('ann'), { inbox: 'start', rooms: names.map(ask) })
+    t.ok(size > 300 * 1024, `${size} bytes are a large answer`)
+    t.ok(size <= MAX_SERVER_FRAME, `${size} bytes are not too many`)
+    t.equal(answer.inbox.messages.length, 10)
+    for (const { roomId, error, position } of answer.rooms) {
+      if (open.includes(roomId)) t.type(position, 'string')
+      else t.match(error, { code: 'refused', message: String, retryable: false })
+    }
+  }
+  const alone = await sizeOf(await connect('ann'), { rooms: [closed[0] ?? ''].map(ask) })
+  t.same(alone.answer.rooms[0].error, { code: 'refused', message: '\u0001'.repeat(1_000), retryable: false, content }, 'whole where it fits')
+})
+
+await t.test('a thousand rooms that the application refuses at length', async (t) => {
+  const { connect } = await createApp(t, {
+    limits: { ...wide, rooms: 1000, payload: 256 * 1024, outbound: 4 * 1024 * 1024 },
+    rooms: { '{any*}': { join: () => { throw new Refusal('"'.repeat(1_000), { content: 'x'.repeat(60_000) }) } } }
+  })
+  for (const bytes of [20, 200]) {
+    const rooms = Array.from({ length: 1000 }, (_, n) => ({ roomId: `${n}:`.padEnd(bytes, 'x') }))
+    const { answer, size } = await sizeOf(await connect('ann'), { rooms })
+    t.ok(size <= MAX_SERVER_FRAME, `${size} bytes`)
+    t.equal(answer.rooms.length, 1000)
+    t.ok(answer.rooms.every((room: ServerFrame) => room.error.code === 'refused'))
+  }
+})
+
+await t.test('rooms that no connection has a place for are not even asked for', async (t) => {
+  let asked = 0
+  const { connect } = await createApp(t, { limits: { ...wide, rooms: 2 }, rooms: { 'chat:{id}': { join: () => { asked++; return false } } } })
+  const ann = await connect('ann')
+  const answer = await ann.request({ type: 'resume', rooms: Array.from({ length: 500 }, (_, n) => ({ roomId: `chat:${n}` })) })
+  t.same(answer.rooms.slice(0, 4).map((room: ServerFrame) => room.error.code), ['forbidden', 'forbidden', 'limit_reached', 'limit_reached'])
+  t.equal(asked, 2)
 })
 
 await t.test('one resume at a time', async (t) => {

@@ -1,5 +1,5 @@
 import type { Bridge, Entry } from '../bridge/bridge.js'
-import type { Recovery } from '../protocol/encode.js'
+import type { ErrorBody, Recovery } from '../protocol/encode.js'
 import type { GapReason } from '../protocol/frames.js'
 import { MAX_ANSWER_MESSAGES } from '../protocol/frames.js'
 import { formatPosition } from '../protocol/position.js'
@@ -14,14 +14,20 @@ const MAX_ANSWER_MEMBERS = 200 * 1024
 
 /** What is left of the bytes that one answer may take; a resume shares it among its rooms. */
 export interface AnswerBudget {
-  /** For messages. */
+  /** For messages, and for what refusals carry. */
   bytes: number
   /** For members. */
   memberBytes: number
 }
 
-/** What an answer says of a room besides its id, its messages and its members: position, verdict, or error. */
+/** What an answer says of a room besides its id, its messages and its members: position, verdict, or an error in our words. */
 const ROOM_OVERHEAD = 256
+
+/** Bytes of an error's message that {@link ROOM_OVERHEAD} has room for. */
+const ERROR_MESSAGE = 80
+
+/** What names the content of an error. */
+const CONTENT_FIELD = 12
 
 /** @param roomIds - the rooms that the answer names, if more than one: what they take is missing for the rest */
 export function answerBudget (roomIds: readonly string[] = []): AnswerBudget {
@@ -31,6 +37,15 @@ export function answerBudget (roomIds: readonly string[] = []): AnswerBudget {
     bytes: Math.max(0, MAX_ANSWER_MESSAGES - overhead),
     memberBytes: MAX_ANSWER_MEMBERS - Math.max(0, overhead - MAX_ANSWER_MESSAGES)
   }
+}
+
+/** An error within an answer: what the application said along with it stays only as far as it fits. */
+export function fitError (error: ErrorBody, budget: AnswerBudget): ErrorBody {
+  const { content, message, ...rest } = error
+  const longMessage = message === undefined ? 0 : Math.max(0, Buffer.byteLength(JSON.stringify(message)) - ERROR_MESSAGE)
+  if (!spend(budget, longMessage)) return rest
+  if (content === undefined || !spend(budget, Buffer.byteLength(content) + CONTENT_FIELD)) return { ...rest, message }
+  return error
 }
 
 /** Where a follower wants to begin: behind a position of its own, with the newest entries, or with what comes from now on. */
@@ -143,8 +158,7 @@ function lastPosition (entries: readonly Entry[], since: string | null): string 
 function fitOldest (entries: readonly Entry[], budget: AnswerBudget): readonly Entry[] {
   let count = 0
   for (const { payload } of entries) {
-    if (payload.length > budget.bytes) break
-    budget.bytes -= payload.length
+    if (!spend(budget, payload.length + 1)) break
     count++
   }
   return count === entries.length ? entries : entries.slice(0, count)
@@ -153,10 +167,14 @@ function fitOldest (entries: readonly Entry[], budget: AnswerBudget): readonly E
 function fitNewest (entries: readonly Entry[], budget: AnswerBudget): readonly Entry[] {
   let first = entries.length
   for (let i = entries.length - 1; i >= 0; i--) {
-    const size = entries[i]?.payload.length ?? 0
-    if (size > budget.bytes) break
-    budget.bytes -= size
+    if (!spend(budget, (entries[i]?.payload.length ?? 0) + 1)) break
     first = i
   }
   return first === 0 ? entries : entries.slice(first)
+}
+
+function spend (budget: AnswerBudget, bytes: number): boolean {
+  if (bytes > budget.bytes) return false
+  budget.bytes -= bytes
+  return true
 }

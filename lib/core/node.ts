@@ -116,7 +116,7 @@ export class RealtimeNode implements ConnectionOwner {
       rooms: this.rooms,
       joiner,
       publisher: this.publisher,
-      resumer: new Resumer({ joiner, timers, inboxes: this.#inboxes }),
+      resumer: new Resumer({ joiner, timers, inboxes: this.#inboxes, maxRooms: limits.rooms }),
       inboxes: this.#inboxes,
       receipts: this.receipts,
       calls: this.calls,

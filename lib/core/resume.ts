@@ -1,7 +1,7 @@
 import { resumeAck } from '../protocol/encode.js'
-import type { InboxAnswer } from '../protocol/encode.js'
+import type { ErrorBody, InboxAnswer, ResumedRoom } from '../protocol/encode.js'
 import type { ResumeFrame, ResumeRoom } from '../protocol/frames.js'
-import { answerBudget } from './catch-up.js'
+import { answerBudget, fitError } from './catch-up.js'
 import type { AnswerBudget } from './catch-up.js'
 import type { Connection } from './connection.js'
 import type { Inboxes } from './inbox.js'
@@ -14,6 +14,8 @@ export interface ResumerOptions {
   readonly joiner: Joiner
   readonly timers: Timers
   readonly inboxes: Inboxes
+  /** Rooms a connection may be in. */
+  readonly maxRooms: number
 }
 
 /** One frame that brings back the inbox and every room, each for itself, answered together. */
@@ -36,21 +38,22 @@ export class Resumer {
   }
 
   async #resume (connection: Connection, frame: ResumeFrame): Promise<void> {
-    const { inboxes } = this.#options
+    const { inboxes, maxRooms } = this.#options
     let answered = (): void => {}
     const answer = new Promise<void>((resolve) => { answered = resolve })
     try {
       const { inbox } = connection
-      const [preparedInbox, joins] = await Promise.all([
+      const [preparedInbox, prepared] = await Promise.all([
         inbox === null ? NO_INBOX : inboxes.prepare(inbox, frame.inbox),
-        Promise.all(frame.rooms.map((room) => this.#prepare(connection, room, answer)))
+        Promise.all(frame.rooms.slice(0, maxRooms).map((room) => this.#prepare(connection, room, answer)))
       ])
+      const joins = [...prepared, ...frame.rooms.slice(maxRooms).map((room) => refused(room, TOO_MANY))]
       if (connection.ended) {
         for (const join of joins) join.abandon()
         return
       }
       const budget = answerBudget(frame.rooms.map(({ roomId }) => roomId))
-      const parts = { inbox: preparedInbox.complete(budget), rooms: joins.map((join) => join.complete(budget)) }
+      const parts = { inbox: preparedInbox.complete(budget), rooms: joins.map((join) => fitted(join.complete(budget), budget)) }
       connection.ack(frame, (id) => resumeAck(id, parts))
     } finally {
       answered()
@@ -81,6 +84,13 @@ export class Resumer {
       }, { dropped })
     })
   }
+}
+
+/** No connection can be in so many: those at the end are not even asked for. */
+const TOO_MANY: ErrorBody = { code: 'limit_reached', message: 'too many rooms for one connection' }
+
+function fitted (room: ResumedRoom, budget: AnswerBudget): ResumedRoom {
+  return 'error' in room ? { ...room, error: fitError(room.error, budget) } : room
 }
 
 /** A connection that ended under way. */
