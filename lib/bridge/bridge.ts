@@ -94,9 +94,10 @@ export interface Bridge {
   /**
    * Has every node carry out a command, and collects what they answer; see {@link NodeReplies}. Commands are entries of one log of
    * the whole cluster, kept within {@link CONTROL_RETENTION}, which is repaired as the logs of channels are: every node that runs
-   * now begins all of them, once each and in one order. One that is out of reach begins what it missed as soon as it is back, and
-   * before it says `up`; it is named among the unreachable, and there is nothing the caller has to repeat. A node that starts later
-   * has no part in them, and for a node that began a command and failed it is not begun again.
+   * now begins all of them, once each and in one order. One that is out of reach is named among the unreachable, and there is
+   * nothing the caller has to repeat: it begins what it missed in the turn in which it says `up` again, before any call is answered,
+   * so that nobody slips in whom a command was to keep out. A node that starts later has no part in them, and one that began a
+   * command and failed does not begin it again.
    *
    * Rejects with `unavailable` when the command is certainly not in the log, with `timeout` when that is unknown, and with a
    * `TypeError` when it does not survive JSON.

@@ -120,7 +120,8 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
     onControl: async command => { if (command.type === 'disconnect-user') begun.push(`${node} ${command.userId}`) }
   }))
 
-  const missed: Array<{ node: string, what: string, age: number }> = []
+  const missed: Array<{ node: string, what: string, age: number, down: boolean }> = []
+  const down = new Set<string>()
   await faulty(t, options, 'cutStore', 'a node that was out of reach carries out commands when it is back, and answers no old question', async ({ t, near, far, passes }, cut) => {
     const heal = await cut(near)
     t.same((await far.control(LEAVE, 500)).unreachable, [near.nodeId])
@@ -133,9 +134,13 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
     t.same(late().map(({ what }) => what), ['alice', 'bob', 'carol'])
     const [alice, bob] = late()
     t.ok(alice !== undefined && bob !== undefined && alice.age >= bob.age && bob.age > 0, 'with their age')
+    t.notOk(late().some(command => command.down), 'while it is up, so that it can do what they say')
   }, node => ({
-    onControl: async (command, age) => { if (command.type === 'disconnect-user') missed.push({ node, what: command.userId, age }) },
-    onAsk: async () => { missed.push({ node, what: 'question', age: 0 }) }
+    onControl: async (command, age) => {
+      if (command.type === 'disconnect-user') missed.push({ node, what: command.userId, age, down: down.has(node) })
+    },
+    onAsk: async () => { missed.push({ node, what: 'question', age: 0, down: false }) },
+    onStatus: ({ state }) => { if (state === 'down') down.add(node); else down.delete(node) }
   }))
 
   await scenario(t, options, 'the oldest connections beyond the limit have to go', async ({ t, near, far }) => {
