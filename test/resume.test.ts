@@ -351,6 +351,35 @@ await t.test('a log that begins anew while a join reads it', async (t) => {
   }
 })
 
+await t.test('more than can be kept at hand arrives while a join reads', async (t) => {
+  for (const [count, size] of [[600, 10], [30, 60_000]] as const) {
+    const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true, history: { size: 1000 } } }, limits: wide })
+    const [ann, bob] = [await made.connect('ann'), await made.connect('bob')]
+    const channel = roomChannel('chat:1')
+    const publish = (n: number) => made.bridge.publish({
+      channel, head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":[${n},"${'x'.repeat(size)}"]`, sender: null, retention: { size: 1000, ttl: 60_000 }
+    })
+    await bob.request({ type: 'join', roomId: 'chat:1' })
+    await publish(0)
+    const gate = made.bridge.hold('read', 'after')
+    const follower = new RoomFollower('chat:1')
+    follower.position = 'start'
+    follower.connected()
+    const joined = follower.join(ann)
+    await gate.arrived()
+    for (let n = 1; n < count; n++) await publish(n)
+    gate.open()
+    await joined
+    await publish(count)
+    await turns()
+    follower.read(ann)
+    t.same(follower.complaints, [])
+    t.same(follower.gaps, [])
+    t.same(follower.seen.map((content) => Object(content)[0]), Array.from({ length: count + 1 }, (_, n) => n))
+    t.equal(bob.all('message').length, count + 1)
+  }
+})
+
 // --- nothing lost, nothing twice ---
 
 /** Publishes until told to stop; resolves with how many. */
