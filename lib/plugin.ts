@@ -3,7 +3,7 @@ import type { Realtime } from '../types/realtime.js'
 import type { RealtimeOptions } from '../types/options.js'
 import { createMemoryBridge } from './bridge/memory/memory-bridge.js'
 import { systemClock } from './clock.js'
-import { askNodes, renewConnection } from './core/cluster.js'
+import { askNodes } from './core/cluster.js'
 import { RealtimeNode } from './core/node.js'
 import { userRoomPolicy } from './declare.js'
 import { acceptSocket } from './http/accept.js'
@@ -67,7 +67,7 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     clock,
     draining: () => node.drain.draining,
     accept: (handover) => acceptSocket(node, handover),
-    renew: (connectionId, { user, expiresAt }) => renewConnection(bridge, connectionId, user, expiresAt),
+    renew: (connectionId, { user, expiresAt }) => node.renew(connectionId, user, expiresAt),
     stats: () => facadeOf(fastify).stats(),
     async rooms (after, limit) {
       const { results } = await askNodes(bridge, { type: 'rooms', after, limit: limit + 1 })

@@ -3,6 +3,7 @@ import type { RoomContext, RoomMap } from '../lib/index.js'
 import { renewConnection } from '../lib/core/cluster.js'
 import type { TestApp } from './helpers/app.js'
 import { createApp } from './helpers/app.js'
+import { connectTo } from './helpers/client.js'
 import { createNode, turns } from './helpers/core-node.js'
 
 const rooms: RoomMap = {
@@ -90,4 +91,19 @@ await t.test('a connection that only a silent node can have is not said to be mi
   t.equal(await renewConnection(partly, ann.connection.id, { id: 'bob' }, null), 'other-user')
   await t.rejects(renewConnection(partly, 'nobody', { id: 'ann' }, null), { name: 'BridgeError' })
   t.equal(await renewConnection(bridge, 'nobody', { id: 'ann' }, null), 'not-found')
+})
+
+await t.test('a user that JSON would change is renewed as it was let in', async t => {
+  const since = new Date(0)
+  const seen: unknown[] = []
+  const app = await createApp(t, {
+    auth: { authenticate: () => ({ user: { id: 'ann', since } }) },
+    rooms: { 'open:{id}': { join: ({ user }: RoomContext) => { seen.push(user.since); return true } } }
+  })
+  const ann = await connectTo(t, app.wsUrl)
+  const { connectionId } = await ann.next('welcome')
+  await ann.request({ type: 'join', roomId: 'open:1' })
+  t.equal((await renew(app, connectionId, 'any')).status, 200)
+  t.same(seen, [since, since])
+  t.ok(seen.every((value) => value instanceof Date))
 })

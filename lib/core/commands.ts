@@ -73,7 +73,7 @@ export class Commands {
         return this.#close(known, closeCodes.connectionLimit.code, 'too many connections')
       }
       case 'renew':
-        return await this.#renew(command.connectionId, command.user, command.expiresAt)
+        return await this.renew(command.connectionId, command.user, command.expiresAt)
     }
   }
 
@@ -128,7 +128,8 @@ export class Commands {
     return connections.length
   }
 
-  async #renew (connectionId: string, user: RealtimeUser, expiresAt: number | null): Promise<RenewOutcome | null> {
+  /** `null`: the connection is not here. */
+  async renew (connectionId: string, user: RealtimeUser, expiresAt: number | null): Promise<RenewOutcome | null> {
     const connection = this.#options.connections.get(connectionId)
     if (connection === undefined) return null
     if (connection.userId !== user.id) return 'other-user'

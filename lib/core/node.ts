@@ -8,8 +8,9 @@ import { formatPosition } from '../protocol/position.js'
 import type { RealtimeUser } from '../../types/user.js'
 import { logError } from './answers.js'
 import { Calls } from './calls.js'
+import { renewConnection } from './cluster.js'
 import { Commands } from './commands.js'
-import type { NodeCounts } from './commands.js'
+import type { NodeCounts, RenewOutcome } from './commands.js'
 import { Connection } from './connection.js'
 import type { ConnectionInit, ConnectionLimits, ConnectionOwner, RateLimit } from './connection.js'
 import { Connections } from './connections.js'
@@ -238,6 +239,16 @@ export class RealtimeNode implements ConnectionOwner {
     const { code, message } = connection.describe(err)
     if (code === 'refused') connection.close(closeCodes.accessWithdrawn.code, message ?? 'refused')
     else connection.close(1011, 'internal error')
+  }
+
+  /**
+   * Hands a new credential to a connection, wherever it is. Elsewhere the user is what JSON leaves of it; here it is the very
+   * object, as after a handshake.
+   * @throws {BridgeError} also when only nodes that did not answer can have it
+   */
+  async renew (connectionId: string, user: RealtimeUser, expiresAt: number | null): Promise<RenewOutcome | 'not-found'> {
+    return await this.#commands.renew(connectionId, user, expiresAt) ??
+      await renewConnection(this.bridge, connectionId, JSON.parse(JSON.stringify(user)), expiresAt)
   }
 
   // --- what a connection asks of its node ---
