@@ -357,7 +357,7 @@ await t.test('more than can be kept at hand arrives while a join reads', async (
     const [ann, bob] = [await made.connect('ann'), await made.connect('bob')]
     const channel = roomChannel('chat:1')
     const publish = (n: number) => made.bridge.publish({
-      channel, head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":[${n},"${'x'.repeat(size)}"]`, sender: null, retention: { size: 1000, ttl: 60_000 }
+      channel, head: `{"type":"message","roomId":"chat:1","event":"n","userId":null,"content":[${n},"${'x'.repeat(size)}"]`, retention: { size: 1000, ttl: 60_000 }
     })
     await bob.request({ type: 'join', roomId: 'chat:1' })
     await publish(0)
