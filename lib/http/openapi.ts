@@ -1,7 +1,7 @@
 import type { FastifyContextConfig, FastifySchema } from 'fastify'
 
 /** What @fastify/swagger hands to the transform of a route. */
-interface Documented {
+export interface Documented {
   readonly schema: FastifySchema
   readonly url: string
   readonly openapiObject?: object
