@@ -16,7 +16,7 @@ function hostileRefusal (): Refusal {
   return refusal
 }
 
-t.test('errors that cannot even be logged are answered all the same', async (t) => {
+await t.test('errors that cannot even be logged are answered all the same', async (t) => {
   const { lines, logger } = captureLog()
   const { connect } = await createApp(t, {
     fastify: { logger },

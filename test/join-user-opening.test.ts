@@ -5,7 +5,7 @@ import { connectTo } from './helpers/client.js'
 
 const rooms = { 'desk:{id}': {} }
 
-t.test('a user may be put into a room by the very hook that lets the connection in', async (t) => {
+await t.test('a user may be put into a room by the very hook that lets the connection in', async (t) => {
   const { app, connect } = await createApp(t, {
     rooms,
     after: (app) => app.realtime.addHook('onConnect', async ({ user }) => { await app.realtime.joinUser(user.id, 'desk:1') })
@@ -17,7 +17,7 @@ t.test('a user may be put into a room by the very hook that lets the connection 
   t.match(await ann.next('message'), { roomId: 'desk:1', content: 1 })
 })
 
-t.test('a connection that is refused gets nothing of the room it was put into', async (t) => {
+await t.test('a connection that is refused gets nothing of the room it was put into', async (t) => {
   let entered = (): void => {}
   const asked = new Promise<void>((resolve) => { entered = resolve })
   let refuse = (): void => {}
@@ -39,7 +39,7 @@ t.test('a connection that is refused gets nothing of the room it was put into', 
   t.same(ann.frames, [])
 })
 
-t.test('a room the server put the user into outlasts a renewal of the credential', async (t) => {
+await t.test('a room the server put the user into outlasts a renewal of the credential', async (t) => {
   const { app, url, connect, token } = await createApp(t, { rooms })
   const ann = await connect('ann')
   await app.realtime.joinUser('ann', 'desk:1')
@@ -55,7 +55,7 @@ t.test('a room the server put the user into outlasts a renewal of the credential
   t.same(ann.all('left'), [])
 })
 
-t.test('an older device keeps its place when the new one is refused', async (t) => {
+await t.test('an older device keeps its place when the new one is refused', async (t) => {
   const { connect, wsUrl, token } = await createApp(t, {
     limits: { connectionsPerUser: 1 },
     after: (app) => {
@@ -73,7 +73,7 @@ t.test('an older device keeps its place when the new one is refused', async (t) 
   t.equal(old.ws.readyState, old.ws.OPEN)
 })
 
-t.test('unknown frames count toward the budget, and going on closes', async (t) => {
+await t.test('unknown frames count toward the budget, and going on closes', async (t) => {
   const { connect } = await createApp(t, { limits: { messages: { max: 20, timeWindow: '1m' } } })
   const ann = await connect('ann')
   for (let i = 0; i < 100; i++) ann.send({ type: 'from the future' })
