@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { get } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:tls'
 import t from 'tap'
 import { isSameOrigin } from '../lib/http/origin.js'
 import { dial, httpApp, rawHandshake, readAll } from './helpers/http-app.js'
@@ -25,6 +29,34 @@ await t.test('not even where the proxy is trusted', async t => {
   t.match(JSON.parse(body), { code: 'RT_ERR_FORBIDDEN_ORIGIN' })
 })
 
+await t.test('on a server that speaks TLS itself only https is the same origin', async t => {
+  const app = await httpApp(t)
+  // A shared key stands for the certificate.
+  const psk = Buffer.alloc(32, 7)
+  const tls = createServer({ ciphers: 'PSK', maxVersion: 'TLSv1.2', pskCallback: () => psk }, socket => app.app.server.emit('connection', socket))
+  await once(tls.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => tls.close())
+  const { port } = tls.address() as AddressInfo
+  const from = async (origin: string): Promise<number | undefined> => {
+    const request = get({
+      host: '127.0.0.1',
+      port,
+      path: '/realtime',
+      agent: false,
+      ciphers: 'PSK',
+      maxVersion: 'TLSv1.2',
+      pskCallback: () => ({ psk, identity: 'test' }),
+      checkServerIdentity: () => undefined,
+      headers: { origin, authorization: `Bearer ${app.token()}` }
+    })
+    const [response] = await once(request, 'response')
+    response.resume()
+    return response.statusCode
+  }
+  t.equal(await from(`https://127.0.0.1:${port}`), 426)
+  t.equal(await from(`http://127.0.0.1:${port}`), 403, 'anybody on the way may have written that page')
+})
+
 await t.test('the header of old drafts counts too', async t => {
   const app = await httpApp(t)
   t.equal((await dial(t, app, { token: app.token(), headers: { 'sec-websocket-origin': 'https://evil.example' } })).status, 403)
@@ -41,6 +73,8 @@ await t.test('host and port', async t => {
   t.notOk(isSameOrigin('https://example.com', 'example.com.'))
   t.notOk(isSameOrigin('https://sub.example.com', 'example.com'))
   t.notOk(isSameOrigin('https://example.com', 'sub.example.com'))
+  t.ok(isSameOrigin('https://example.com', 'example.com', true))
+  t.notOk(isSameOrigin('http://example.com', 'example.com', true))
   t.notOk(isSameOrigin('https://example.com', undefined))
   t.notOk(isSameOrigin('https://example.com', ''))
   t.notOk(isSameOrigin('https://example.com:99999', 'example.com:99999'))

@@ -13,7 +13,7 @@ export function originPolicy ({ origins, allowNoOrigin }: Pick<ResolvedOptions, 
     if (origin === undefined) return allowNoOrigin
     if (typeof origins === 'function') return origins(origin, request)
     if (origins !== null) return origins.has(origin)
-    return isSameOrigin(origin, request.raw.headers.host)
+    return isSameOrigin(origin, request.raw.headers.host, isEncrypted(request))
   }
 }
 
@@ -23,16 +23,26 @@ export function originOf (request: FastifyRequest): string | undefined {
   return origin ?? (typeof draft === 'string' ? draft : undefined)
 }
 
+/** Did it come over TLS to this server? An injected upgrade has no socket to tell. */
+function isEncrypted (request: FastifyRequest): boolean {
+  const socket: object | undefined = request.raw.socket
+  return socket !== undefined && 'encrypted' in socket && socket.encrypted === true
+}
+
 /** Characters of a host and port as they stand in an Origin and a Host header: nothing that a URL would take apart. */
 const AUTHORITY = /^[\w.:[\]~-]+$/
 
 /**
  * Does an Origin name the host the request was sent to? By the raw Host header: forwarded ones come from whoever writes
  * them. The scheme is not known behind a proxy that ends TLS, so http and https both match, each with its own default port.
+ *
+ * @param encrypted - the request came over TLS to this very server: a page of http, which anybody on the way may have written,
+ * is another origin then
  */
-export function isSameOrigin (origin: string, host: string | undefined): boolean {
+export function isSameOrigin (origin: string, host: string | undefined, encrypted = false): boolean {
   const [, scheme, authority] = /^(https?):\/\/(.+)$/.exec(origin) ?? []
   if (scheme === undefined || authority === undefined || host === undefined) return false
+  if (encrypted && scheme !== 'https') return false
   if (!AUTHORITY.test(authority) || !AUTHORITY.test(host)) return false
   const page = parse(`${scheme}://${authority}`)
   const target = parse(`${scheme}://${host}`)
