@@ -51,7 +51,7 @@ export function isFunction<F extends (...args: never[]) => unknown> (value: unkn
   return typeof value === 'function'
 }
 
-/** Options handed on to another package, which checks them itself. */
+/** Options handed on to another package, which checks their values itself. */
 export function isForeignOptions<T extends object> (value: unknown): value is T {
   return isPlainObject(value)
 }
@@ -140,13 +140,23 @@ function own (source: Record<string, unknown>, key: string): unknown {
   return Object.hasOwn(source, key) ? source[key] : undefined
 }
 
-function refuseUnknown (source: Record<string, unknown>, known: readonly string[], path: string): void {
+/** Refuses every name that is not known. */
+export function refuseUnknown (source: object, known: readonly string[], path: string): void {
+  refuseMisspelt(source, known, path)
+  const unknown = Object.keys(source).find((key) => !known.includes(key))
+  if (unknown !== undefined) throw unknownOption(path, unknown, `known here: ${known.join(', ')}`)
+}
+
+/** Refuses names that look like a known one, where others may know names of their own. */
+export function refuseMisspelt (source: object, known: readonly string[], path: string): void {
   for (const key of Object.keys(source)) {
-    if (known.includes(key)) continue
-    const near = nearest(key, known)
-    const hint = near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${join(path, near)}?`
-    throw new errors.RT_ERR_OPTION(`${join(path, key.slice(0, 64))} is unknown; ${hint}`)
+    const near = known.includes(key) ? undefined : nearest(key, known)
+    if (near !== undefined) throw unknownOption(path, key, `did you mean ${join(path, near)}?`)
   }
+}
+
+function unknownOption (path: string, key: string, hint: string): Error {
+  return new errors.RT_ERR_OPTION(`${join(path, key.slice(0, 64))} is unknown; ${hint}`)
 }
 
 /** The name that a misspelt one probably stands for. */

@@ -1,10 +1,10 @@
 import type { FastifyJWTOptions } from '@fastify/jwt'
-import type { RateLimitOptions } from '@fastify/rate-limit'
+import type { RateLimitOptions, RateLimitPluginOptions } from '@fastify/rate-limit'
 import type { RouteShorthandOptions } from 'fastify'
 import type { CustomAuthOptions, JwtAuthOptions, OriginFunction } from '../types/options.js'
 import type { RoomMap, RoomPolicy } from '../types/policy.js'
 import type { AnySchema } from '../types/schema.js'
-import { boolean, callback, duration, integer, isForeignOptions, isFunction, isPlainObject, object, refuse } from './check.js'
+import { boolean, callback, duration, integer, isForeignOptions, isFunction, isPlainObject, object, refuse, refuseMisspelt, refuseUnknown } from './check.js'
 import type { Check } from './check.js'
 import { errors } from './errors.js'
 import { RESERVED_EVENTS } from './protocol/frames.js'
@@ -57,14 +57,31 @@ export function roomMap (): Check<RoomMap> {
   }
 }
 
+/** Fastify's own; plugins such as @fastify/helmet add others. */
+const ROUTE_OPTIONS = [
+  'schema', 'attachValidation', 'exposeHeadRoute', 'validatorCompiler', 'serializerCompiler', 'bodyLimit', 'handlerTimeout', 'logLevel', 'logSerializers',
+  'config', 'constraints', 'prefixTrailingSlash', 'errorHandler', 'childLoggerFactory', 'schemaErrorFormatter', 'onRequest', 'preParsing', 'preValidation',
+  'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'
+] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
+
 export function routeOptions (): Check<RouteShorthandOptions> {
   const expected = 'an object of Fastify route options'
   return {
     expected,
     standard: {},
-    read: (value = {}, path) => isForeignOptions<RouteShorthandOptions>(value) ? value : refuse(path, expected, value)
+    read (value = {}, path) {
+      if (!isForeignOptions<RouteShorthandOptions>(value)) return refuse(path, expected, value)
+      refuseMisspelt(value, ROUTE_OPTIONS, path)
+      return value
+    }
   }
 }
+
+/** Those that @fastify/rate-limit reads of a route. */
+const RATE_LIMIT_OPTIONS = [
+  'max', 'timeWindow', 'allowList', 'keyGenerator', 'ipv6Subnet', 'ban', 'groupId', 'store', 'skipOnError', 'cache', 'continueExceeding', 'exponentialBackoff',
+  'errorResponseBuilder', 'addHeaders', 'addHeadersOnExceeding', 'enableDraftSpec', 'hook', 'onExceeding', 'onExceeded', 'onBanReach'
+] as const satisfies ReadonlyArray<keyof RateLimitPluginOptions>
 
 /** Options of @fastify/rate-limit; its own checks replace a wrong `max` by its default without a word. */
 export function handshakes (max: number, timeWindow: string): Check<RateLimitOptions> {
@@ -76,6 +93,7 @@ export function handshakes (max: number, timeWindow: string): Check<RateLimitOpt
     standard: { max, timeWindow },
     read (value = {}, path) {
       if (!isForeignOptions<RateLimitOptions>(value)) return refuse(path, expected, value)
+      refuseUnknown(value, RATE_LIMIT_OPTIONS, path)
       return {
         ...value,
         max: isFunction(value.max) ? value.max : limit.read(value.max, `${path}.max`),

@@ -196,6 +196,19 @@ await t.test('rooms and route are handed on', async (t) => {
   t.match(option({ route: [] }), /^route must be/)
 })
 
+await t.test('a misspelt option of the route or of the handshakes is named too', async (t) => {
+  const hook = () => {}
+  t.equal(option({ route: { onRequst: hook } }), 'route.onRequst is unknown; did you mean route.onRequest?')
+  t.equal(option({ route: { prehandler: [] } }), 'route.prehandler is unknown; did you mean route.preHandler?')
+  t.equal(option({ route: { handler: hook } }), 'route.handler is unknown; did you mean route.preHandler?')
+  t.equal(option({ route: { helmet: false, compress: false, websocket: true, links: {}, hide: true } }), 'accepted', 'other plugins have options of their own')
+  t.equal(option({ route: { onRequest: [hook], onTimeout: hook, logLevel: 'warn', constraints: { host: 'a.com' } } }), 'accepted')
+  t.equal(option({ limits: { handshakes: { maxx: 3 } } }), 'limits.handshakes.maxx is unknown; did you mean limits.handshakes.max?')
+  t.equal(option({ limits: { handshakes: { keygenerator: hook } } }), 'limits.handshakes.keygenerator is unknown; did you mean limits.handshakes.keyGenerator?')
+  t.match(option({ limits: { handshakes: { zzz: 1 } } }), /^limits\.handshakes\.zzz is unknown; known here: max, timeWindow, /)
+  t.equal(option({ limits: { handshakes: { max: 3, ban: 2, addHeaders: {}, cache: 10, groupId: 'a' } } }), 'accepted')
+})
+
 await t.test('a policy', async (t) => {
   const join = () => true
   const publish = () => false
