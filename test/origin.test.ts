@@ -1,10 +1,12 @@
 import { once } from 'node:events'
-import { get } from 'node:https'
+import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
-import { createServer } from 'node:tls'
+import { connect as connectTls, createServer } from 'node:tls'
+import Fastify from 'fastify'
 import t from 'tap'
+import realtime from '../lib/index.js'
 import { isSameOrigin } from '../lib/http/origin.js'
-import { dial, httpApp, rawHandshake, readAll } from './helpers/http-app.js'
+import { dial, httpApp, rawHandshake, readAll, SECRET } from './helpers/http-app.js'
 
 await t.test('by default an Origin names the host that was asked', async t => {
   const app = await httpApp(t)
@@ -37,24 +39,15 @@ await t.test('on a server that speaks TLS itself only https is the same origin',
   await once(tls.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => tls.close())
   const { port } = tls.address() as AddressInfo
-  const from = async (origin: string): Promise<number | undefined> => {
-    const request = get({
-      host: '127.0.0.1',
-      port,
-      path: '/realtime',
-      agent: false,
-      ciphers: 'PSK',
-      maxVersion: 'TLSv1.2',
-      pskCallback: () => ({ psk, identity: 'test' }),
-      checkServerIdentity: () => undefined,
-      headers: { origin, authorization: `Bearer ${app.token()}` }
+  const from = async (origin: string): Promise<string> => {
+    const socket = connectTls({
+      host: '127.0.0.1', port, ciphers: 'PSK', maxVersion: 'TLSv1.2', pskCallback: () => ({ psk, identity: 'test' }), checkServerIdentity: () => undefined
     })
-    const [response] = await once(request, 'response')
-    response.resume()
-    return response.statusCode
+    socket.write(`GET /realtime HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\nOrigin: ${origin}\r\nAuthorization: Bearer ${app.token()}\r\n\r\n`)
+    return (await readAll(socket)).slice(0, 12)
   }
-  t.equal(await from(`https://127.0.0.1:${port}`), 426)
-  t.equal(await from(`http://127.0.0.1:${port}`), 403, 'anybody on the way may have written that page')
+  t.equal(await from(`https://127.0.0.1:${port}`), 'HTTP/1.1 426')
+  t.equal(await from(`http://127.0.0.1:${port}`), 'HTTP/1.1 403', 'anybody on the way may have written that page')
 })
 
 await t.test('the header of old drafts counts too', async t => {
@@ -128,4 +121,24 @@ await t.test('checked before credentials and before the upgrade', async t => {
   const app = await httpApp(t)
   const socket = await rawHandshake(t, app.port(), { headers: { Origin: 'https://evil.example', Authorization: 'Bearer bad' } })
   t.match(await readAll(socket), /^HTTP\/1\.1 403/)
+})
+
+await t.test('over HTTP/2 the host is in :authority', async t => {
+  const app = Fastify({ http2: true })
+  t.teardown(() => app.close())
+  await app.register(realtime, { auth: { secret: SECRET } })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const session = connect(`http://127.0.0.1:${port}`)
+  t.teardown(() => session.destroy())
+  const from = async (origin: string, headers: Record<string, string> = {}): Promise<unknown> => {
+    const stream = session.request({ ':path': '/realtime', origin, ...headers })
+    const [answer] = await once(stream, 'response')
+    stream.close()
+    return answer[':status']
+  }
+  const authorization = `Bearer ${app.jwt.sign({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + 3600 })}`
+  t.equal(await from(`http://127.0.0.1:${port}`), 401)
+  t.equal(await from(`http://127.0.0.1:${port}`, { authorization }), 426)
+  t.equal(await from('http://evil.example', { authorization }), 403)
 })

@@ -13,7 +13,7 @@ export function originPolicy ({ origins, allowNoOrigin }: Pick<ResolvedOptions, 
     if (origin === undefined) return allowNoOrigin
     if (typeof origins === 'function') return origins(origin, request)
     if (origins !== null) return origins.has(origin)
-    return isSameOrigin(origin, request.raw.headers.host, isEncrypted(request))
+    return isSameOrigin(origin, hostOf(request), isEncrypted(request))
   }
 }
 
@@ -21,6 +21,12 @@ export function originPolicy ({ origins, allowNoOrigin }: Pick<ResolvedOptions, 
 export function originOf (request: FastifyRequest): string | undefined {
   const { origin, 'sec-websocket-origin': draft } = request.raw.headers
   return origin ?? (typeof draft === 'string' ? draft : undefined)
+}
+
+/** What the client asked for: HTTP/2 has a field of its own for it, and need not send Host. */
+function hostOf (request: FastifyRequest): string | undefined {
+  const { host, ':authority': authority } = request.raw.headers
+  return host ?? (typeof authority === 'string' ? authority : undefined)
 }
 
 /** Did it come over TLS to this server? An injected upgrade has no socket to tell. */
