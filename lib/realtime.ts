@@ -54,6 +54,11 @@ export class RealtimeFacade {
   constructor (parts: RealtimeParts, server: FastifyInstance) {
     this.#parts = parts
     this.#server = server
+    // Methods that were taken off the object keep working: `const { notifyRoom } = fastify.realtime`.
+    for (const name of Object.getOwnPropertyNames(RealtimeFacade.prototype)) {
+      const method: unknown = Reflect.get(RealtimeFacade.prototype, name)
+      if (name !== 'constructor' && typeof method === 'function') Object.defineProperty(this, name, { value: method.bind(this), enumerable: true })
+    }
     Object.freeze(this)
   }
 

@@ -220,6 +220,27 @@ await t.test('the object is the same for the same instance, and cannot be change
   t.throws(() => Object.assign(app.realtime, { notifyRoom: null }))
 })
 
+await t.test('its methods work on their own', async (t) => {
+  const { app } = await createApp(t, { rooms })
+  const { addHook, handle, room, notifyRoom, sendDirect, broadcastUserUpdate, broadcast, ...looking } = app.realtime
+  const { presence, history, connections, stats, joinUser, removeUser, disconnectUser } = looking
+  addHook('onConnect', () => {})
+  handle('ping', {}, () => 'pong')
+  room('alone:{id}', { join: () => true, presence: true })
+  t.match(await notifyRoom('alone:1', 'n', 1), { position: String })
+  t.match(await sendDirect('ann', 'n', 1), { position: String })
+  t.match(await broadcastUserUpdate('ann', 1), { position: String })
+  t.match(await broadcast('n', 1), { timestamp: Number })
+  t.match(await presence('alone:1'), { count: 0 })
+  t.match(await history('alone:1'), { messages: [{ content: 1 }] })
+  t.match(await connections(), { connections: [] })
+  t.match(await stats(), { activeConnections: 0 })
+  t.match(await joinUser('ann', 'alone:1'), { connections: 0 })
+  t.match(await removeUser('ann', 'alone:1'), { position: String })
+  t.match(await disconnectUser('ann'), { connections: 0 })
+  t.equal(notifyRoom, app.realtime.notifyRoom, 'each is the same every time')
+})
+
 await t.test('declarations that are wrong', async (t) => {
   const { app } = await createApp(t, { rooms })
   for (const [args, code] of [
