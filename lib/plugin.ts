@@ -36,7 +36,7 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     userRooms: userRoomPolicy(fastify, defaults)
   })
   await node.start()
-  const loopDelay = watchLoopDelay()
+  const loopDelay = watchLoopDelay(clock)
   const guard = new UpgradeGuard(fastify.server, clock)
 
   // Before @fastify/websocket adds its own preClose, which closes clients without a word.

@@ -179,7 +179,10 @@ export interface ConnectionList {
   readonly unreachable: readonly string[]
 }
 
-/** Delay of the event loop, in milliseconds. */
+/**
+ * Delay of the event loop, in milliseconds: of the last 10 to 20 s, or of the time since the last reading where that is longer.
+ * A reading takes nothing from another one.
+ */
 export interface EventLoopDelay {
   readonly mean: number
   readonly p99: number
@@ -297,7 +300,11 @@ export interface Realtime<Provider extends FastifyTypeProvider = FastifyTypeProv
     userId: string, roomId: Id & KnownRoom<RegisteredApi, Id>, reason?: string
   ): Promise<RemoveResult>
 
-  /** Close every connection of a user with 4403 and the reason, of at most 123 characters. */
+  /**
+   * Close every connection of a user with 4403 and the reason, of at most 123 characters. It closes sockets and bans nobody: with a
+   * token that has not expired, or a ticket that is not spent, the user gets in again. Refuse those in `onConnect`, in `auth.user`, or
+   * with `trusted` of @fastify/jwt.
+   */
   disconnectUser (userId: string, reason?: string): Promise<ControlResult>
 
   /** Add an app-wide hook. Hooks run in the order they were added. */
