@@ -21,7 +21,11 @@ export interface RealtimeHooks {
   onJoin (ctx: RoomContext): unknown
   /** A member published a message that is neither delivered nor acknowledged yet. */
   onMessage (ctx: RoomContext, message: RoomMessage): unknown
-  /** A connection left a room that every `onJoin` let it into. Runs in each case, also when another `onLeave` throws. */
+  /**
+   * A connection is no longer in a room that every `onJoin` let it into. Runs once for each connection, as soon as its membership
+   * ends: a dropped one is not waited for over the grace window of presence, and its user may still be in the room with another one.
+   * It can refuse nothing; when it throws, that is logged and the other `onLeave` run all the same.
+   */
   onLeave (ctx: RoomContext, reason: LeaveReason): unknown
   /** A connection is gone. */
   onDisconnect (ctx: ConnectionContext, reason: DisconnectReason): unknown
