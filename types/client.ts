@@ -33,7 +33,6 @@ export type Fetch = (url: string, init: {
   method: string
   headers: Record<string, string>
   credentials: 'include'
-  cache: 'no-store'
   body?: string
 }) => Promise<{
   readonly status: number
@@ -77,13 +76,12 @@ export interface BackoffOptions {
   attempts?: number
 }
 
-/** A message that waits for its acknowledgement, as storage keeps it. JSON throughout. */
+/** A message that waits for its acknowledgement. JSON throughout, so that storage can keep it. */
 export interface StoredMessage {
   readonly key: string
   readonly roomId: string
   readonly event: string
-  /** JSON text. */
-  readonly content: string
+  readonly content: unknown
   /** When it was queued, epoch ms; larger for every further message. */
   readonly at: number
   /** Who queued it, where that was known. It is never sent as anybody else. */
@@ -93,16 +91,16 @@ export interface StoredMessage {
 }
 
 /**
- * Where waiting messages survive a reload of the page. `localStorageQueue` and `indexedDBQueue` are two; any other will do. A
- * method that throws or rejects is reported as an `error` event, and the client goes on in memory.
+ * Where waiting messages survive a reload of the page. `localStorageQueue` and `indexedDBQueue` are two, and `customQueue` makes one
+ * of anything that keeps texts by name. No method may throw or reject.
  */
 export interface QueueStorage {
-  /** Everything stored, in any order. */
+  /** Everything stored, in the order of `at`. */
   load (): readonly StoredMessage[] | Promise<readonly StoredMessage[]>
   /** Adds a message, or replaces the one with its room and key. */
-  put (message: StoredMessage): void | Promise<void>
+  put (message: StoredMessage): void
   /** Removes the message with this room and key; one that is not there is fine. */
-  delete (message: StoredMessage): void | Promise<void>
+  delete (message: StoredMessage): void
 }
 
 /** Options of `createClient`. */
@@ -178,12 +176,12 @@ export type ClientState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'clo
 /**
  * Why a client came to its state. `lost`: the socket closed or never opened; `silent`: nothing was heard for too long; `timeout`: no
  * answer in time; `refused`: the server is busy (429, 503, 1013, 4429); `goaway`: it asked to go elsewhere; `token`: `getToken`
- * failed; `expired`: a new token is needed; `closed`: `close()`; `signed-out`: `getToken` gave `null`; `forbidden`: the handshake was
- * answered 400 or 403; `server`: the server closed for good, see `code`; `attempts`: they are used up.
+ * failed; `expired`: a new token is needed; `closed`: `close()`; `signed-out`: `getToken` gave `null`; `server`: the server refused or
+ * closed for good, see `code`; `attempts`: they are used up.
  */
 export type StatusReason =
   | 'lost' | 'silent' | 'timeout' | 'refused' | 'goaway' | 'token' | 'expired'
-  | 'closed' | 'signed-out' | 'forbidden' | 'server' | 'attempts'
+  | 'closed' | 'signed-out' | 'server' | 'attempts'
 
 /** One state of a client; a new object for every change. */
 export interface Status {
@@ -272,16 +270,8 @@ export interface Published {
   readonly key: string
 }
 
-/** A message that waits for its acknowledgement. */
-export interface PendingMessage {
-  readonly roomId: string
-  readonly event: string
-  readonly content: unknown
-  readonly key: string
-}
-
 /** A message that was given up. */
-export interface FailedMessage extends PendingMessage {
+export interface FailedMessage extends StoredMessage {
   readonly error: RealtimeFailure
 }
 
@@ -345,6 +335,13 @@ export type Off = () => void
 
 // --- the client ---
 
+/** Users by id. */
+export interface Users {
+  readonly size: number
+  has (userId: string): boolean
+  keys (): IterableIterator<string>
+}
+
 /** The events of a room that are not messages. */
 export interface RoomSignals {
   presence: PresenceEvent
@@ -383,8 +380,8 @@ export interface Room<Events> {
   readonly position: string | undefined
   /** Who is here, live, this user included. */
   readonly members: ReadonlyMap<string, Member>
-  /** Who types, live. */
-  readonly typing: ReadonlySet<string>
+  /** Who types, by user id, live. */
+  readonly typing: Users
 
   /** Resolves when the server has acknowledged the membership; rejects when it refuses. */
   ready (): Promise<void>
@@ -475,13 +472,12 @@ export interface Client<Api = unknown> {
   readonly userId: string | undefined
   /** Everything of the inbox up to here was handed to the handlers; for the option `inbox` after a reload. */
   readonly inbox: string | undefined
-  /** Messages that wait for their acknowledgement, oldest first. */
-  readonly pending: readonly PendingMessage[]
-
   /** Begins, also after `closed`. Resolves when connected and caught up; rejects when the client closes first. */
   connect (): Promise<void>
   /** Ends. Nothing is emitted afterwards; what waits is rejected with `closed`, and stays in storage if there is one. */
   close (): void
+  /** Messages that wait for their acknowledgement, oldest first. */
+  pending (): readonly StoredMessage[]
   /** Hears an event. */
   on<Name extends keyof ClientEvents<Api>> (event: Name, handler: (value: ClientEvents<Api>[Name]) => unknown): Off
   /** Stops hearing. */

@@ -1,46 +1,37 @@
-import type { ClientClock, RequestOptions, Status } from '../../types/client.js'
+import type { ClientClock, Status } from '../../types/client.js'
+import type { Connection } from './connection.js'
 import type { Emitter } from './emitter.js'
-import type { RealtimeError } from './errors.js'
-import type { Ack, ServerFrame, Welcome } from './frames.js'
+import type { Welcome } from './frames.js'
+import type { Inbox } from './inbox.js'
 import type { Queue } from './queue.js'
+import type { Requests } from './requests.js'
 import type { RoomHandle } from './room.js'
 
-/** What the parts of a client share. */
-export interface Core extends Emitter {
+/** The event of a client, and of a room, after which something about it is different. No event of an application has this name. */
+export const CHANGE = ''
+
+/** The parts of a client, as they see each other. */
+export interface Core extends Emitter, Requests, Connection, Inbox {
   readonly clock: ClientClock
   /** For answers, in ms. */
-  readonly timeout: number
+  readonly wait: number
   readonly queue: Queue
   readonly rooms: Map<string, RoomHandle>
-  /** Called when the client closes. */
-  readonly endings: Set<() => void>
-  /** Closed by the application: no handler is called. */
-  readonly live: boolean
+  /** Not closed by the application: handlers may be called. */
+  live: boolean
+  status: Status
   /** Caught up and able to send. */
-  readonly connected: boolean
+  connected?: boolean
   /** Closed, by whomever. */
-  readonly ended: boolean
+  ended?: boolean
   /** What the server said of this connection. */
-  readonly welcome: Welcome | undefined
-  readonly userId: string | undefined
+  welcome?: Welcome
+  userId?: string
+  /** Everything of the inbox up to here was handed over. */
+  inbox?: string
 
   /** The handle of a room, wanted or not. */
   room (roomId: string): RoomHandle
-  /** Sends, if there is a socket to send on. Returns why the frame must not be sent. */
-  transmit (frame: object): RealtimeError | undefined
-  request (frame: object, options?: RequestOptions, now?: boolean): Promise<Ack>
-  /** The state of the connection is in doubt: only a new one is certain. */
-  restart (): void
   /** An error nobody waits for. */
   report (error: unknown): void
-}
-
-/** What a connection tells. */
-export interface ConnectionOwner {
-  /** Catches up; resolves when what was missed has been handed over. */
-  opened (welcome: Welcome): Promise<void>
-  frame (frame: ServerFrame): void
-  status (status: Status): void
-  /** The socket is gone; with `final` there will be no other. */
-  lost (final: boolean): void
 }

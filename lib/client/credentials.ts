@@ -8,9 +8,10 @@ export interface Answer {
   readonly status: number
   /** In ms; 0 where the server did not ask for any. */
   readonly retryAfter: number
-  /** Of a success. */
-  readonly body?: unknown
+  readonly ticket?: string
 }
+
+export const NO_ANSWER: Answer = { status: 0, retryAfter: 0 }
 
 /** Where to open a socket; without `url`, why not. */
 export interface Address extends Partial<Answer> {
@@ -33,16 +34,17 @@ export interface Credentials {
    * A new token for a connection that lives on. `null`: nobody is signed in.
    * @throws whatever `getToken` throws
    */
-  extend (connectionId: string): Promise<Answer | null>
+  extend (connectionId: string | undefined): Promise<Answer | null>
 }
 
 export function createCredentials (options: ClientOptions): Credentials {
   let token: string | null | undefined
-  let asked = false
+  let reason: TokenReason = 'connect'
 
-  async function obtain (reason: TokenReason): Promise<boolean> {
+  /** Is anybody signed in? */
+  async function obtain (): Promise<boolean> {
     token ??= await options.getToken?.({ reason })
-    asked = true
+    reason = 'expired'
     return token !== null
   }
 
@@ -56,17 +58,19 @@ export function createCredentials (options: ClientOptions): Credentials {
   async function ask (method: string, route: string, body?: object): Promise<Answer> {
     // In a variable of its own, because that of browsers refuses to be called as a method of something else.
     const { fetch = host.fetch } = options
-    const headers: Record<string, string> = body === undefined ? {} : { 'content-type': 'application/json' }
-    if (typeof token === 'string') headers.authorization = 'Bearer ' + token
+    const headers: Record<string, string> = {}
+    if (body) headers['content-type'] = 'application/json'
+    if (token) headers.authorization = 'Bearer ' + token
     try {
-      const response = await fetch?.(address(route, 'http').href, {
-        method, headers, credentials: 'include', cache: 'no-store', body: body && JSON.stringify(body)
-      })
-      const { status = 0 } = response ?? {}
-      const retryAfter = Number(response?.headers.get('retry-after')) * 1000 || 0
-      return { status, retryAfter, body: status === 200 && await response?.json() }
+      const response = await fetch(address(route, 'http').href, { method, headers, credentials: 'include', body: body && JSON.stringify(body) })
+      const { status } = response
+      return {
+        status,
+        retryAfter: Number(response.headers.get('retry-after')) * 1000 || 0,
+        ticket: status === 200 && Object(await response.json()).ticket
+      }
     } catch {
-      return { status: 0, retryAfter: 0 }
+      return NO_ANSWER
     }
   }
 
@@ -75,23 +79,21 @@ export function createCredentials (options: ClientOptions): Credentials {
       token = undefined
     },
     async address () {
-      if (!await obtain(asked ? 'expired' : 'connect')) return null
+      if (!await obtain()) return null
       const url = address('', 'ws')
       const protocols = [SUBPROTOCOL]
-      if (options.ticket === true) {
+      if (options.ticket) {
         const answer = await ask('POST', '/ticket')
-        const { ticket } = Object(answer.body)
-        if (typeof ticket !== 'string') return answer
-        url.searchParams.set('ticket', ticket)
-      } else if (typeof token === 'string') {
-        protocols.push(BEARER_PROTOCOL + token)
-      }
+        if (!answer.ticket) return answer
+        url.searchParams.set('ticket', answer.ticket)
+      } else if (token) protocols.push(BEARER_PROTOCOL + token)
       return { url: url.href, protocols }
     },
     probe: () => ask('GET', ''),
     async extend (connectionId) {
       token = undefined
-      return await obtain('expiring') ? await ask('POST', '/renew', { connectionId }) : null
+      reason = 'expiring'
+      return await obtain() ? await ask('POST', '/renew', { connectionId }) : null
     }
   }
 }

@@ -1,10 +1,13 @@
+import { ignore } from './errors.js'
+
 /** A handler of any event. As a method's type, so that handlers of narrower values fit. */
 export type Handler = { handle (value: unknown): unknown }['handle']
 
 /** Handlers by event. */
 export interface Emitter {
-  on (event: string, handler: Handler): () => void
-  off (event: string, handler: Handler): void
+  /** Returns what takes it away again, and tells how many are left. */
+  on (event: string, handler: Handler): () => number | undefined
+  off (event: string, handler: Handler): number | undefined
   /**
    * Calls the handlers at once. Returns how many there are.
    *
@@ -21,32 +24,31 @@ export interface Emitter {
 export function createEmitter (live: () => boolean, report: (error: unknown) => void): Emitter {
   const all = new Map<string, Set<Handler>>()
 
-  async function call (handler: Handler, value: unknown): Promise<boolean> {
-    try {
-      await handler(value)
-      return true
-    } catch (error) {
-      report(error)
-      return false
-    }
-  }
-
-  function off (event: string, handler: Handler): void {
-    all.get(event)?.delete(handler)
+  function off (event: string, handler: Handler): number | undefined {
+    const handlers = all.get(event)
+    handlers?.delete(handler)
+    return handlers?.size
   }
 
   return {
     off,
     on (event, handler) {
-      const handlers = all.get(event) ?? new Set()
-      all.set(event, handlers.add(handler))
+      all.set(event, (all.get(event) ?? new Set()).add(handler))
       return () => off(event, handler)
     },
     emit (event, value, handled) {
-      const calls: Array<Promise<boolean>> = []
-      for (const handler of [...all.get(event) ?? []]) if (live()) calls.push(call(handler, value))
-      if (handled !== undefined && calls.length > 0) void Promise.all(calls).then((went) => { if (!went.includes(false)) handled() })
-      return calls.length
+      const handlers = [...all.get(event) ?? []]
+      let left = handlers.length
+      for (const handler of handlers) {
+        // An async function calls at once, and catches what handlers throw at once as well as later.
+        const call = async (): Promise<void> => {
+          await handler(value)
+          if (--left === 0) handled?.()
+        }
+        // A handler of errors that fails is the end of it.
+        if (live()) call().catch(event === 'error' ? ignore : report)
+      }
+      return handlers.length
     }
   }
 }

@@ -1,17 +1,11 @@
 import type { ClientClock, Fetch, SocketClass } from '../../types/client.js'
 
-/** A target of browser events. */
-interface Target {
-  addEventListener? (type: string, listener: () => void): void
-  removeEventListener? (type: string, listener: () => void): void
-}
-
-/** What a host may have. Nothing of it is certain: the client runs in pages, workers and Node. */
-interface Host extends Target {
-  readonly WebSocket?: SocketClass
-  readonly fetch?: Fetch
+/** What a host may have: the client runs in pages, workers and Node. Where one of the first two is missing, its use fails. */
+interface Host {
+  readonly WebSocket: SocketClass
+  readonly fetch: Fetch
+  readonly addEventListener?: (type: string, listener: () => void, options: { signal: AbortSignal }) => void
   readonly location?: { readonly href: string }
-  readonly document?: Target
   readonly reportError?: (error: unknown) => void
   readonly setTimeout: (fn: () => void, ms: number) => unknown
 }
@@ -19,12 +13,12 @@ interface Host extends Target {
 export const host: Host = globalThis
 
 export const systemClock: ClientClock = {
-  wall: () => Date.now(),
+  wall: Date.now,
   timeout (fn, ms) {
     const timer = setTimeout(fn, ms)
     return () => clearTimeout(timer)
   },
-  random: () => Math.random(),
+  random: Math.random,
   // Not randomUUID, which pages without TLS do not have.
   id: () => crypto.getRandomValues(new Uint32Array(4)).join('-')
 }
@@ -50,13 +44,14 @@ export function deadline (clock: ClientClock, fn: () => void, ms: number): () =>
   return () => cancel()
 }
 
-const SIGNS = ['online', 'offline', 'pageshow', 'visibilitychange']
+/** Bytes of a text as UTF-8. */
+export function bytesOf (text: string): number {
+  return new Blob([text]).size
+}
 
-/** Calls `fn` when the host shows signs that connections may have come or gone. Returns what ends it. */
+/** Calls `fn` when a page shows signs that connections may have come or gone. Returns what ends it. */
 export function onSigns (fn: () => void): () => void {
-  const each = (method: 'addEventListener' | 'removeEventListener'): void => {
-    for (const target of [host, host.document]) for (const sign of SIGNS) target?.[method]?.(sign, fn)
-  }
-  each('addEventListener')
-  return () => each('removeEventListener')
+  const listening = new AbortController()
+  for (const sign of ['online', 'offline', 'visibilitychange']) host.addEventListener?.(sign, fn, listening)
+  return () => listening.abort()
 }

@@ -1,4 +1,5 @@
 import type { FailureCode, RealtimeFailure } from '../../types/client.js'
+import type { ErrorPart } from './frames.js'
 
 /** What every promise of a client rejects with; `code` says why, see {@link FailureCode}. */
 export class RealtimeError extends Error implements RealtimeFailure {
@@ -9,10 +10,16 @@ export class RealtimeError extends Error implements RealtimeFailure {
   declare readonly key?: string
   declare readonly content?: unknown
 
-  constructor (code: FailureCode, message: string = code, { retryable = false, retryAfter, roomId, key, content }: Partial<RealtimeFailure> = {}) {
+  /** @param details - more of it, such as the server's frame */
+  constructor (code: FailureCode, message: string = code, details?: object) {
     super(message)
-    Object.assign(this, { name: 'RealtimeError', code, retryable, retryAfter, roomId, key, content })
+    Object.assign(this, { name: 'RealtimeError', code, retryable: false }, details)
   }
+}
+
+/** What the server says about a failure, as an error. */
+export function errorOf (part: ErrorPart): RealtimeError {
+  return new RealtimeError(part.code, part.message, part)
 }
 
 /** Does nothing: for promises whose failure is told elsewhere. */

@@ -66,16 +66,16 @@ export interface Welcome {
 }
 
 /** Whatever the request: who asked knows which of the fields are there. */
-export interface Ack extends Recovery<RoomMessageFrame>, Partial<PresencePage> {
+export interface Ack extends JoinAnswer, PresencePage {
   readonly type: 'ack'
   readonly id: number
-  readonly roomId: string
-  readonly presence?: PresencePage
+  readonly messages: readonly RoomMessageFrame[]
   readonly timestamp: number
+  readonly key: string
   readonly duplicate?: boolean
-  readonly content?: unknown
-  readonly inbox?: Recovery<DirectFrame>
-  readonly rooms?: readonly JoinAnswer[]
+  readonly content: unknown
+  readonly inbox: Recovery<DirectFrame>
+  readonly rooms: readonly JoinAnswer[]
 }
 
 export interface ErrorFrame extends ErrorPart {

@@ -1,58 +1,32 @@
-import type { Member, PresenceEvent } from '../../types/client.js'
+import type { Member, PresenceChange } from '../../types/client.js'
 import type { PresencePage } from './frames.js'
-
-type Change = Omit<PresenceEvent, 'roomId'>
 
 /** Who is in a room: a snapshot, page by page, and what follows it. */
 export interface Members {
   readonly map: Map<string, Member>
-  /** A change the server tells of. */
-  apply (change: Change): void
+  /** A change the server tells of. False: of somebody who was not here anyway. */
+  apply (change: Member & { readonly change?: PresenceChange }): boolean
   /** A page of a snapshot; the first one starts it anew. Returns behind whom the next one begins. */
-  page (page: PresencePage, first: boolean): string | undefined
-  clear (): void
+  page (page: PresencePage, first?: boolean): string | undefined
 }
 
-export function createMembers (tell: (change: Change) => void): Members {
+export function createMembers (): Members {
   const map = new Map<string, Member>()
   /** Those of before that no page has shown yet. */
   let stale = new Set<string>()
-  /** There was a whole snapshot. */
-  let known = false
 
-  function apply ({ userId, change, status, meta, devices }: Change): void {
-    const member = { userId, status, meta, devices }
-    stale.delete(userId)
-    if (change !== 'left') map.set(userId, member)
-    else if (!map.delete(userId)) return
-    // Who is there when one comes is no news; who came while one was away is.
-    if (known) tell({ change, ...member })
-  }
-
-  return {
+  const members: Members = {
     map,
-    apply,
-    page ({ members, more }, first) {
-      if (first) stale = new Set(map.keys())
-      for (const member of members) {
-        const before = map.get(member.userId)
-        stale.delete(member.userId)
-        if (before === undefined) apply({ ...member, change: 'joined' })
-        else if (textOf(before) !== textOf(member)) apply({ ...member, change: 'updated' })
-        else map.set(member.userId, member)
-      }
-      if (more === true) return members.at(-1)?.userId
-      for (const userId of stale) apply({ status: '', devices: 0, ...map.get(userId), userId, change: 'left' })
-      known = true
+    apply ({ userId, change, status, meta, devices }) {
+      stale.delete(userId)
+      return change === 'left' ? map.delete(userId) : !!map.set(userId, { userId, status, meta, devices })
     },
-    clear () {
-      map.clear()
-      known = false
+    page (page, first) {
+      if (first) stale = new Set(map.keys())
+      page.members.forEach(members.apply)
+      if (page.more) return page.members.at(-1)?.userId
+      stale.forEach((userId) => map.delete(userId))
     }
   }
-}
-
-/** What others are told of. */
-function textOf ({ status, meta }: Member): string {
-  return JSON.stringify([status, meta])
+  return members
 }

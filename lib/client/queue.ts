@@ -1,4 +1,4 @@
-import type { ClientOptions, PendingMessage, Published, QueueStorage, StoredMessage } from '../../types/client.js'
+import type { ClientClock, ClientOptions, Published, StoredMessage } from '../../types/client.js'
 import { createBackoff } from './backoff.js'
 import type { Core } from './core.js'
 import { ignore, RealtimeError } from './errors.js'
@@ -15,7 +15,7 @@ const SHARE = 0.8
  * beginning, so that it may be sent again whenever the answer is in doubt.
  */
 export interface Queue {
-  readonly pending: PendingMessage[]
+  pending (): StoredMessage[]
   /** Takes over what an earlier page left. Before the first connection. */
   load (): Promise<void>
   push (roomId: string, event: string, content: unknown, key?: string): Promise<Published>
@@ -27,14 +27,13 @@ export interface Queue {
   drop (error: RealtimeError, roomId?: string): void
 }
 
-interface Entry extends StoredMessage {
-  sentAt?: number
+interface Entry {
+  readonly message: StoredMessage & { sentAt?: number }
   flying?: boolean
   settle (error?: RealtimeError, published?: Published): void
 }
 
-export function createQueue (core: Core, { size = 1_000, storage }: ClientOptions['queue'] = {}): Queue {
-  const { wall, timeout, random, id } = core.clock
+export function createQueue (core: Core, { wall, timeout, random, id }: ClientClock, { size = 1_000, storage }: ClientOptions['queue'] = {}): Queue {
   const backoff = createBackoff(random)
   let entries = new Set<Entry>()
   let flying = 0
@@ -43,81 +42,69 @@ export function createQueue (core: Core, { size = 1_000, storage }: ClientOption
   /** While waiting for better times. */
   let cancel: (() => void) | undefined
   let lastAt = 0
-  let tokens = Infinity
-  let countedAt = 0
+  /** When the bucket will be full again, which is all its state. */
+  let fullAt = 0
 
-  async function store<Result> (use: (storage: QueueStorage) => Result | Promise<Result>): Promise<Result | undefined> {
-    try {
-      return storage && await use(storage)
-    } catch (error) {
-      core.report(error)
-    }
-  }
-
-  function save (entry: Entry): void {
-    const { settle, flying, ...stored } = entry
-    void store((storage) => storage.put(stored))
-  }
-
-  function enter (message: StoredMessage, done: (error?: RealtimeError, published?: Published) => void): Entry {
+  function enter (message: StoredMessage, done: (error?: RealtimeError, published?: Published) => void): void {
     const entry: Entry = {
-      ...message,
+      message,
       settle (error, published) {
         if (!entries.delete(entry)) return
         // What a client that ends, or another user, leaves behind is for the next one.
-        if (!/closed|other/.test(error?.code ?? '')) void store((storage) => storage.delete(message))
+        if (!/^(cl|ot)/.test(error?.code ?? '')) storage?.delete(message)
         done(error, published)
-        if (error !== undefined) core.emit('failed', { ...describe(message), error })
+        if (error) core.emit('failed', { ...message, error })
       }
     }
     entries.add(entry)
-    return entry
   }
 
   function pump (): void {
     const { connected, welcome, userId } = core
-    if (!connected || welcome === undefined) return
+    if (!connected || !welcome) return
     for (const entry of entries) {
-      if (cancel !== undefined || flying >= (single ? 1 : WINDOW)) return
-      if (entry.flying === true) continue
-      const { state } = core.room(entry.roomId).haven()
-      const late = wall() - (entry.sentAt ?? Infinity) > welcome.limits.keyTtl * SHARE
-      if (late || !/^j/.test(state)) entry.settle(new RealtimeError('unknown'))
-      else if (entry.userId !== undefined && entry.userId !== userId) entry.settle(new RealtimeError('other_user'))
+      const { message, settle } = entry
+      if (cancel || flying >= (single ? 1 : WINDOW)) return
+      if (entry.flying) continue
+      const { state, position } = core.room(message.roomId).haven()
+      // In doubt, and nobody would recognise it: its key is forgotten, or the room is volatile and never knew it.
+      const lost = message.sentAt && (wall() - message.sentAt > welcome.limits.keyTtl * SHARE || (state === 'joined' && !position))
+      if (lost || !/^j/.test(state)) settle(new RealtimeError('unknown'))
+      else if (message.userId && message.userId !== userId) settle(new RealtimeError('other_user'))
       else if (state === 'joined') {
         const ms = pace(welcome)
-        if (ms > 0) pause(ms)
-        else void send(entry)
+        if (ms) pause(ms)
+        else send(entry)
       }
     }
   }
 
-  async function send (entry: Entry): Promise<void> {
-    const { key, roomId, event, content, sentAt, settle } = entry
+  function send (entry: Entry): void {
+    const { message, settle } = entry
+    const { key, roomId, event, content, sentAt } = message
     entry.flying = true
     flying++
-    if (sentAt === undefined) {
-      entry.sentAt = wall()
-      save(entry)
+    if (!sentAt) {
+      message.sentAt = wall()
+      storage?.put(message)
     }
-    try {
-      const { position, timestamp, duplicate } = await core.request({ type: 'message', roomId, event, content: JSON.parse(content), key })
+    void core.request({ type: 'message', roomId, event, content, key }).then((ack) => {
       backoff.count = 0
       single = false
-      settle(undefined, { position, timestamp, duplicate, key })
-    } catch (error) {
-      if (!(error instanceof RealtimeError)) throw error
+      settle(undefined, ack)
+    }, (error: RealtimeError) => {
       const { code, retryable, retryAfter } = error
       if (retryable || code === 'timeout') {
         // Refused for now and never in doubt: its key was not used, so there is no hurry.
-        if (retryable) entry.sentAt = sentAt
+        if (retryable) message.sentAt = sentAt
         single = true
         pause(backoff.next(retryAfter))
       } else if (code !== 'disconnected') settle(error)
-    }
-    entry.flying = false
-    flying--
-    pump()
+    }).then(() => {
+      entry.flying = false
+      flying--
+      pump()
+    })
   }
 
   function pause (ms: number): void {
@@ -130,33 +117,30 @@ export function createQueue (core: Core, { size = 1_000, storage }: ClientOption
 
   /** Takes a token of the server's bucket as it must look from here; else how long until there is one, in ms. */
   function pace ({ limits: { messages: { max, window } } }: Welcome): number {
-    const now = wall()
-    const rate = max * SHARE / window
-    tokens = Math.min(max * SHARE, tokens + Math.max(0, now - countedAt) * rate)
-    countedAt = now
-    return tokens < 1 ? (1 - tokens) / rate : (tokens--, 0)
+    const fuller = Math.max(fullAt, wall()) + window / max / SHARE
+    const ms = fuller - wall() - window
+    if (ms <= 0) fullAt = fuller
+    return Math.max(0, ms)
   }
 
   return {
-    get pending () { return [...entries].map(describe) },
+    pending: () => [...entries].map(({ message }) => message),
     async load () {
-      const stored = await store((storage) => storage.load()) ?? []
+      const stored = await storage?.load() ?? []
       const fresh = entries
       entries = new Set()
-      const known = new Set([...fresh].map(nameOf))
-      for (const message of [...stored].sort((a, b) => a.at - b.at)) if (!known.has(nameOf(message))) enter(message, ignore)
-      for (const entry of fresh) entries.add(entry)
+      for (const message of stored) if (![...fresh].some((entry) => entry.message.key === message.key)) enter({ ...message }, ignore)
+      entries = new Set([...entries, ...fresh])
     },
-    push (roomId, event, content, key = id()) {
+    push (roomId, event, content = null, key = id()) {
       const promise = new Promise<Published>((resolve, reject) => {
         if (core.ended) throw new RealtimeError('closed')
-        if (entries.size >= size) throw new RealtimeError('queue_full', `${size} messages wait`, { roomId, key })
+        if (entries.size >= size) throw new RealtimeError('queue_full')
         lastAt = Math.max(lastAt + 1, wall())
-        // As text, and now: what becomes of the object later is none of this message.
-        save(enter(
-          { key, roomId, event, content: JSON.stringify(content) ?? 'null', at: lastAt, userId: core.userId },
-          (error, published) => published === undefined ? reject(error) : resolve(published)
-        ))
+        // As it is now: what becomes of the object later is none of this message.
+        const message = { key, roomId, event, content: JSON.parse(JSON.stringify(content)), at: lastAt, userId: core.userId }
+        enter(message, (error, published) => published ? resolve(published) : reject(error))
+        storage?.put(message)
       })
       // It is told as `failed` as well, so nobody has to wait for it.
       promise.catch(ignore)
@@ -167,18 +151,10 @@ export function createQueue (core: Core, { size = 1_000, storage }: ClientOption
     reset () {
       cancel?.()
       cancel = undefined
-      tokens = Infinity
+      fullAt = 0
     },
     drop (error, roomId) {
-      for (const entry of entries) if (roomId === undefined || (entry.roomId === roomId && entry.flying !== true)) entry.settle(error)
+      for (const { message, flying, settle } of entries) if (!roomId || (message.roomId === roomId && !flying)) settle(error)
     }
   }
-}
-
-function describe ({ key, roomId, event, content }: StoredMessage): PendingMessage {
-  return { key, roomId, event, content: JSON.parse(content) }
-}
-
-function nameOf ({ roomId, key }: StoredMessage): string {
-  return roomId + '\n' + key
 }

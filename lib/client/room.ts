@@ -3,20 +3,25 @@ import type {
 } from '../../types/client.js'
 import { DEFAULT_EVENT } from '../protocol/frames.js'
 import { createBackoff } from './backoff.js'
+import { CHANGE } from './core.js'
 import type { Core } from './core.js'
 import { createEmitter } from './emitter.js'
 import type { Handler } from './emitter.js'
-import { ignore, RealtimeError } from './errors.js'
+import { errorOf, RealtimeError } from './errors.js'
 import type { JoinAnswer, PresencePage, RoomFrame, RoomMessageFrame } from './frames.js'
 import { iterate } from './iterate.js'
 import { createMembers } from './presence.js'
+import { createTurn } from './turn.js'
+import { until } from './until.js'
 
 /** How often typing is repeated, and when that of others is forgotten, in ms. */
 const TYPING_EVERY = 3_000
 const TYPING_ENDS = 8_000
 
-/** The event behind `onChange`; no event of an application has this name. */
-const CHANGE = ''
+interface Resuming {
+  readonly request: object
+  answer (answer: JoinAnswer): void
+}
 
 /** One room of one client. What is public of it is `Room`. */
 export interface RoomHandle {
@@ -25,8 +30,8 @@ export interface RoomHandle {
   readonly wanted: boolean
   readonly position: string | undefined
   readonly members: ReadonlyMap<string, Member>
-  readonly typing: ReadonlySet<string>
-  on (event: string, handler: Handler): () => void
+  readonly typing: ReadonlyMap<string, unknown>
+  on (event: string, handler: Handler): () => number | undefined
   off (event: string, handler: Handler): void
   onChange (handler: () => void): () => void
   messages (options?: { limit?: number }): AsyncIterableIterator<ClientMessage>
@@ -42,10 +47,8 @@ export interface RoomHandle {
   want (options: RoomOptions): void
   /** Wants to be a member if nobody has decided about that yet: for the sake of messages that wait. */
   haven (): RoomHandle
-  /** What `join` and `resume` say about this room. */
-  readonly request: object
-  /** Is part of a resume now; returns what takes its part of the answer. */
-  resuming (): (answer: JoinAnswer) => void
+  /** Is part of a resume now: what to ask, and what takes the answer. */
+  resuming (): Resuming
   /** There is a connection; asks unless it was part of the resume. */
   connected (): void
   /** The connection is gone. */
@@ -58,7 +61,9 @@ export function createRoom (id: string, core: Core): RoomHandle {
   const { timeout, random } = core.clock
   const backoff = createBackoff(random)
   const { on, off, emit } = createEmitter(() => core.live, report)
-  const members = createMembers((change) => emit('presence', { roomId: id, ...change }))
+  const members = createMembers()
+  /** One for each membership, and each attempt at one. */
+  const { next, guard } = createTurn()
   const typists = new Map<string, () => void>()
   let state: RoomState | undefined
   let position: string | undefined
@@ -67,26 +72,23 @@ export function createRoom (id: string, core: Core): RoomHandle {
   let ghost = false
   /** Why it is not a member. */
   let reason = new RealtimeError('left')
-  /** Counts joins and their ends, so that no answer to an earlier one has any effect. */
-  let turn = 0
-  /** Counts memberships, for what outlives the pages of a join. */
-  let life = 0
   /** The server was asked on this connection. */
   let asked = false
   let cancelTyping: (() => void) | undefined
   let presence: object | undefined
 
   function report (error: unknown): void {
-    if (emit('error', error) === 0) core.report(error)
+    if (!emit('error', error)) core.report(error)
   }
 
   function wanted (): boolean {
     return /^j/.test(state ?? '')
   }
 
-  function set (next: RoomState): void {
+  function changed (next = state): void {
     state = next
     emit(CHANGE)
+    core.emit(CHANGE)
   }
 
   function onChange (handler: () => void): () => void {
@@ -100,8 +102,8 @@ export function createRoom (id: string, core: Core): RoomHandle {
     ghost = asked = false
     options = given
     position = given.since
-    turn++
-    set('joining')
+    next()
+    changed('joining')
     connected()
   }
 
@@ -109,27 +111,27 @@ export function createRoom (id: string, core: Core): RoomHandle {
     if (state === 'joining' && !asked && core.connected) join()
   }
 
-  function join (): void {
-    const mine = ++turn
+  function resuming (): Resuming {
+    const { history, presence = true } = options
+    next()
     asked = true
-    core.request({ type: 'join', ...request() }, {}, true).then(
-      (ack) => { if (mine === turn) answer(ack) },
-      (error: RealtimeError) => { if (mine === turn) refused(error) }
-    )
+    return {
+      request: { roomId: id, since: position, history, presence },
+      answer: guard((part) => part.error ? refused(errorOf(part.error)) : answer(part))
+    }
   }
 
-  function request (): object {
-    const { history, presence = true } = options
-    return { roomId: id, since: position, history, presence }
+  function join (): void {
+    const { request, answer } = resuming()
+    core.request({ type: 'join', ...request }, {}, true).then(answer, guard(refused))
   }
 
   function refused (error: RealtimeError): void {
-    const mine = turn
     const { code, retryable, retryAfter } = error
     // Whether it took effect is not known; only a new connection is certain.
-    if (code === 'timeout') core.restart()
-    else if (retryable) timeout(() => { if (mine === turn) join() }, backoff.next(retryAfter))
-    else if (code !== 'disconnected' && code !== 'closed') {
+    if (code === 'timeout') core.retry(code)
+    else if (retryable) timeout(guard(join), backoff.next(retryAfter))
+    else {
       end('failed', error)
       report(error)
     }
@@ -137,39 +139,34 @@ export function createRoom (id: string, core: Core): RoomHandle {
 
   /** The server's answer to `join`, or the room's part of one to `resume`. */
   function answer ({ recovered, messages = [], more, presence: page, ...rest }: JoinAnswer): void {
-    const mine = turn
-    const again = state === 'joined'
-    // Handlers may publish: from now on the server takes it.
+    const first = state === 'joining'
+    // Handlers may leave, or close the client.
+    const handled = guard(() => {
+      position = rest.position
+      if (more) join()
+      if (first && presence) tellPresence()
+      if (first && cancelTyping) tellTyping()
+      if (page) snapshot(page, true)
+      else changed()
+      core.queue.pump()
+    })
+    // They may publish too: from now on the server takes it.
     state = 'joined'
     backoff.count = 0
     if (recovered === false) reset(rest)
-    for (const message of messages) if (mine === turn) receive(message)
-    if (mine !== turn) return
-    position = rest.position
-    if (page !== undefined) snapshot(page, true)
-    emit(CHANGE)
-    if (mine !== turn) return
-    if (more === true) join()
-    if (again) return
-    if (presence !== undefined) tellPresence()
-    if (cancelTyping !== undefined) tellTyping()
-    core.queue.pump()
+    messages.forEach(guard(receive))
+    handled()
   }
 
-  function tellLeave (): void {
-    core.request({ type: 'leave', roomId: id }, {}, true).catch(ignore)
-  }
-
-  function end (next: 'left' | 'failed', error: RealtimeError): void {
-    turn++
-    life++
+  function end (how: 'left' | 'failed', error: RealtimeError): void {
+    next()
     reason = error
     stopTyping()
     presence = undefined
-    members.clear()
+    members.map.clear()
     typists.forEach((cancel) => cancel())
     typists.clear()
-    set(next)
+    changed(how)
     core.queue.drop(error, id)
   }
 
@@ -192,23 +189,20 @@ export function createRoom (id: string, core: Core): RoomHandle {
     cancel?.()
     if (typing) typists.set(userId, timeout(() => typed(userId, false), TYPING_ENDS))
     else typists.delete(userId)
-    if (typing === (cancel !== undefined)) return
+    if (typing === !!cancel) return
     emit('typing', { roomId: id, userId, typing })
-    emit(CHANGE)
+    changed()
   }
 
-  function snapshot (page: PresencePage, first = false): void {
-    const mine = life
+  function snapshot (page: PresencePage, first?: boolean): void {
     const after = members.page(page, first)
-    emit(CHANGE)
-    const next = (): void => {
-      if (mine !== life) return
-      core.request({ type: 'presence', roomId: id, after }).then(
-        ({ members = [], count = 0, more }) => { if (mine === life) snapshot({ members, count, more }) },
-        ({ retryable, retryAfter }: RealtimeError) => { if (retryable) timeout(next, backoff.next(retryAfter)) }
-      )
+    const more = (): void => {
+      core.request({ type: 'presence', roomId: id, after }).then(guard(snapshot), guard(({ retryable, retryAfter }: RealtimeError) => {
+        if (retryable) timeout(guard(more), backoff.next(retryAfter))
+      }))
     }
-    if (after !== undefined) next()
+    if (after) more()
+    changed()
   }
 
   // --- what is sent ---
@@ -229,9 +223,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
   }
 
   function tellPresence (): void {
-    core.request({ type: 'status', roomId: id, ...presence }).catch((error: RealtimeError) => {
-      if (error.code !== 'disconnected') report(error)
-    })
+    core.request({ type: 'status', roomId: id, ...presence }).catch(guard(report))
   }
 
   async function publish (event: string, content: unknown, { key }: { key?: string } = {}): Promise<Published> {
@@ -246,8 +238,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
     get state () { return state ?? 'left' },
     get wanted () { return wanted() },
     get position () { return position },
-    get typing () { return new Set(typists.keys()) },
-    get request () { return request() },
+    typing: typists,
     members: members.map,
     on,
     off,
@@ -257,72 +248,48 @@ export function createRoom (id: string, core: Core): RoomHandle {
     connected,
     publish,
     haven () {
-      if (state === undefined) {
+      if (!state) {
         want({ presence: false })
         ghost = true
       }
       return room
     },
-    ready: () => new Promise((resolve, reject) => {
-      const check = (): void => {
-        if (state === 'joining' && !core.ended) return
-        off()
-        core.endings.delete(check)
-        if (state === 'joined') resolve()
-        else reject(wanted() ? new RealtimeError('closed') : reason)
-      }
-      const off = onChange(check)
-      core.endings.add(check)
-      check()
-    }),
-    resuming () {
-      const mine = ++turn
-      asked = true
-      return (part) => {
-        const { error } = part
-        // Left meanwhile, and perhaps wanted again.
-        if (mine !== turn) wanted() ? join() : tellLeave()
-        else if (error === undefined) answer(part)
-        else refused(new RealtimeError(error.code, error.message, { ...error, roomId: id }))
-      }
-    },
+    ready: () => until(core, () => state === 'joined' || (core.ended ? new RealtimeError('closed') : !wanted() && reason)),
+    resuming,
     lost () {
-      turn++
-      life++
+      next()
       asked = false
-      if (state === 'joined') set('joining')
+      if (state === 'joined') changed('joining')
     },
     leave () {
       if (!wanted()) return
-      if (core.connected) tellLeave()
+      if (asked) void core.request({ type: 'leave', roomId: id }, {}, true)
       end('left', new RealtimeError('left'))
     },
     frame (frame) {
       if (frame.type === 'joined') {
-        turn++
+        next()
         asked = true
         state = 'joining'
         answer(frame)
+        core.emit('joined', frame)
       } else if (state !== 'joined') {
         // Of a membership that is over, or of one before this one.
       } else if (frame.type === 'message') receive(frame)
       else if (frame.type === 'reset') reset(frame)
       else if (frame.type === 'typing') typed(frame.userId, frame.typing)
       else if (frame.type === 'presence') {
-        members.apply(frame)
-        emit(CHANGE)
+        if (members.apply(frame)) emit('presence', frame)
+        changed()
       } else if (frame.type === 'left') {
         end('left', new RealtimeError('left', frame.reason))
         emit('left', frame)
       }
     },
     send: (content, options) => publish(DEFAULT_EVENT, content, options),
-    async history ({ before, after, limit = 50, ...options } = {}) {
-      const { messages = [], more, reason } = await core.request({ type: 'history', roomId: id, before, after, limit }, options)
-      return { messages, more, reason }
-    },
+    history: ({ before, after, limit = 50, ...options } = {}) => core.request({ type: 'history', roomId: id, before, after, limit }, options),
     setTyping (typing) {
-      if (typing === (cancelTyping !== undefined)) return
+      if (typing === !!cancelTyping) return
       if (typing) return tellTyping()
       stopTyping()
       tell(false)

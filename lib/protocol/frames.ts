@@ -18,11 +18,11 @@ export const USER_UPDATE_EVENT = 'user-update'
 /** Event names a client library uses for itself, so no room may declare them. */
 export const RESERVED_EVENTS: ReadonlySet<string> = new Set(['presence', 'typing', 'reset', 'left', 'error'])
 
-/** No server frame is larger than this, in bytes. */
-export const MAX_SERVER_FRAME = 512 * 1024
+/** No server frame is larger than this, in bytes: 512 KiB. As one number, so that bundlers can leave it out. */
+export const MAX_SERVER_FRAME = 524_288
 
-/** Messages stop at this many bytes an answer; the rest follows page by page. */
-export const MAX_ANSWER_MESSAGES = 256 * 1024
+/** Messages stop at this many bytes an answer, 256 KiB; the rest follows page by page. */
+export const MAX_ANSWER_MESSAGES = 262_144
 
 /** Members in one presence answer. */
 export const PRESENCE_PAGE = 100
