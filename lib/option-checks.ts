@@ -1,6 +1,6 @@
 import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { RateLimitOptions, RateLimitPluginOptions } from '@fastify/rate-limit'
-import type { RouteShorthandOptions } from 'fastify'
+import type { RouteOptions, RouteShorthandOptions } from 'fastify'
 import type { CustomAuthOptions, JwtAuthOptions, OriginFunction } from '../types/options.js'
 import type { RoomMap, RoomPolicy } from '../types/policy.js'
 import type { AnySchema } from '../types/schema.js'
@@ -57,12 +57,12 @@ export function roomMap (): Check<RoomMap> {
   }
 }
 
-/** Fastify's own; plugins such as @fastify/helmet add others. */
+/** Fastify's own, those that ours win over included; plugins such as @fastify/helmet add others. */
 const ROUTE_OPTIONS = [
   'schema', 'attachValidation', 'exposeHeadRoute', 'validatorCompiler', 'serializerCompiler', 'bodyLimit', 'handlerTimeout', 'logLevel', 'logSerializers',
   'config', 'constraints', 'prefixTrailingSlash', 'errorHandler', 'childLoggerFactory', 'schemaErrorFormatter', 'onRequest', 'preParsing', 'preValidation',
-  'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort'
-] as const satisfies ReadonlyArray<keyof RouteShorthandOptions>
+  'preHandler', 'preSerialization', 'onSend', 'onResponse', 'onTimeout', 'onError', 'onRequestAbort', 'method', 'url', 'handler', 'websocket', 'wsHandler'
+] as const satisfies ReadonlyArray<keyof RouteOptions>
 
 export function routeOptions (): Check<RouteShorthandOptions> {
   const expected = 'an object of Fastify route options'
