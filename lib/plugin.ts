@@ -14,12 +14,14 @@ import { httpRoutes } from './http/routes.js'
 import { UpgradeGuard } from './http/upgrade-guard.js'
 import { watchLoopDelay } from './loop-delay.js'
 import { resolveOptions } from './options.js'
+import type { ResolvedAuth } from './options.js'
 import { RealtimeFacade } from './realtime.js'
 
 /** Puts the parts together. What each does is in the file it comes from. */
 export async function plugin (fastify: FastifyInstance, input: RealtimeOptions): Promise<void> {
   const options = resolveOptions(input)
   claimServer(fastify)
+  warnAboutSecret(fastify, options.auth)
   const clock = systemClock
   const defaults = { members: options.limits.members }
 
@@ -78,4 +80,12 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
   await fastify.register(async (scope) => {
     await httpRoutes(scope, createKit(scope, { options, deps, dependencies, guard }))
   }, { prefix: options.prefix })
+}
+
+/** RFC 7518, 3.2: a key for HS256 has at least the size of its hash. Whoever guesses a shorter one can be any user. */
+function warnAboutSecret (fastify: FastifyInstance, auth: ResolvedAuth): void {
+  if (auth.kind !== 'jwt' || !(typeof auth.secret === 'string' || Buffer.isBuffer(auth.secret))) return
+  if (Buffer.byteLength(auth.secret) < 32) {
+    fastify.log.warn('realtime: auth.secret is shorter than 32 bytes, so that it can be guessed from a token; take a random one')
+  }
 }
