@@ -13,7 +13,7 @@ export interface AuthCookieOptions {
    * Is it signed? An unsigned one is accepted only if this says so.
    * @default true
    */
-  signed?: boolean
+  signed?: boolean | undefined
 }
 
 /** Authentication by JSON Web Token, through @fastify/jwt. */
@@ -22,30 +22,30 @@ export interface JwtAuthOptions {
    * The secret or keys to verify with, as @fastify/jwt takes them. Not needed where the application registered @fastify/jwt:
    * its configuration is used then.
    */
-  secret?: FastifyJWTOptions['secret']
+  secret?: FastifyJWTOptions['secret'] | undefined
   /**
    * The algorithms accepted; a token signed with any other is 401. Without it, those @fastify/jwt derives from the secret,
    * never `none`.
    */
-  algorithms?: readonly string[]
+  algorithms?: readonly string[] | undefined
   /**
    * Makes the user of a verified payload. Without it the payload itself, its `sub` as `id`, which must be a non-empty string.
    * Throwing, and an id that is not 1 to 200 bytes, is 401.
    */
   user?(payload: Readonly<Record<string, unknown>>): RealtimeUser | Promise<RealtimeUser>
   /** Also take the token from a cookie; header and subprotocol come first. */
-  cookie?: AuthCookieOptions
+  cookie?: AuthCookieOptions | undefined
   /**
    * Also take the token from the query string, under this name (`true`: `token`). It is redacted from logs; proxies may still
    * write it to theirs. Prefer a ticket.
    * @default false
    */
-  query?: boolean | string
+  query?: boolean | string | undefined
   /**
    * Refuse a token that never expires (401).
    * @default true
    */
-  requireExp?: boolean
+  requireExp?: boolean | undefined
   authenticate?: undefined
 }
 
@@ -53,7 +53,7 @@ export interface JwtAuthOptions {
 export interface Authentication<User = RealtimeUser> {
   user: User
   /** When the credential expires, epoch milliseconds. The connection is closed with 4401 then. Without it, never. */
-  expiresAt?: number
+  expiresAt?: number | undefined
 }
 
 /** Authentication by the application itself. */
@@ -80,70 +80,70 @@ export interface LimitOptions {
    * Bytes of a frame a client sends. A larger one closes the connection with 1009.
    * @default 65536
    */
-  payload?: number
+  payload?: number | undefined
   /**
    * Nesting of a frame's JSON. A deeper one is answered `bad_frame`.
    * @default 32
    */
-  depth?: number
+  depth?: number | undefined
   /**
    * Rooms a connection may be in. The next join is answered `limit_reached`.
    * @default 100
    */
-  rooms?: number
+  rooms?: number | undefined
   /**
    * Members a room may have; a policy's own `members` overrides it. The next join is answered `limit_reached`. With presence it
    * holds for the whole cluster; without, each node counts its own users.
    * @default Infinity
    */
-  members?: number
+  members?: number | undefined
   /**
    * Rooms a connection may join or resume in a time. Beyond it: `rate_limited` with `retryAfter`.
    * @default { max: 200, timeWindow: '10s' }
    */
-  joins?: Rate
+  joins?: Rate | undefined
   /**
    * Connections this node holds. The next handshake is 503 with Retry-After.
    * @default Infinity
    */
-  connections?: number
+  connections?: number | undefined
   /**
    * Connections a user may have in the cluster. One more is let in, and the user's oldest is closed with 4409.
    * @default 20
    */
-  connectionsPerUser?: number
+  connectionsPerUser?: number | undefined
   /**
    * Connections an address may have on this node. The next handshake is 429 with Retry-After.
    * @default Infinity
    */
-  connectionsPerAddress?: number
+  connectionsPerAddress?: number | undefined
   /**
    * Handshakes an address may make in a time, as @fastify/rate-limit's options. Beyond it: 429 with Retry-After.
    * @default { max: 3000, timeWindow: '1m' }
    */
-  handshakes?: RateLimitOptions
+  handshakes?: RateLimitOptions | undefined
   /**
    * Frames a connection may send in a time (a token bucket, so bursts up to `max`); every frame counts, refused ones too.
    * Beyond it: `rate_limited` with `retryAfter`.
    * @default { max: 100, timeWindow: '10s' }
    */
-  messages?: Rate
+  messages?: Rate | undefined
   /**
    * The same for all connections of a user on this node together.
    * @default { max: 400, timeWindow: '10s' }
    */
-  messagesPerUser?: Rate
+  messagesPerUser?: Rate | undefined
   /**
    * Calls a connection may have pending. The next one is answered `limit_reached`.
    * @default 32
    */
-  calls?: number
+  calls?: number | undefined
   /**
    * Bytes that may wait to be written to a connection. Volatile frames are dropped first; beyond it the connection is closed
    * with 4410 and resumes from its positions. As many bytes of frames it sent may wait for their turn (`limit_reached`).
    * @default 1048576
    */
-  outbound?: number
+  outbound?: number | undefined
 }
 
 /** How long publishing twice under one key publishes once. */
@@ -152,7 +152,7 @@ export interface IdempotencyOptions {
    * How long a key is remembered, in milliseconds or as `'10m'`. Clients learn it as `keyTtl` and do not resend later than that.
    * @default '10m'
    */
-  ttl?: Duration
+  ttl?: Duration | undefined
 }
 
 /** What is kept of direct messages for users who are away. */
@@ -161,12 +161,12 @@ export interface InboxOptions {
    * Messages a user; the oldest go first, and who missed them is told with `reset`.
    * @default 100
    */
-  size?: number
+  size?: number | undefined
   /**
    * How long, in milliseconds or as `'24h'`.
    * @default '24h'
    */
-  ttl?: Duration
+  ttl?: Duration | undefined
 }
 
 /** How dead connections are found. */
@@ -175,12 +175,12 @@ export interface HeartbeatOptions {
    * How often a `ping` goes out, in milliseconds or as `'25s'`.
    * @default '25s'
    */
-  interval?: Duration
+  interval?: Duration | undefined
   /**
    * A connection silent for the interval and this is closed with 4408. In milliseconds or as `'20s'`.
    * @default '20s'
    */
-  timeout?: Duration
+  timeout?: Duration | undefined
 }
 
 /** How connections are sent elsewhere when the app closes. */
@@ -189,17 +189,17 @@ export interface DrainOptions {
    * Over how long reconnects are spread, so that the other nodes are not hit at once. In milliseconds or as `'5s'`.
    * @default '5s'
    */
-  spread?: Duration
+  spread?: Duration | undefined
   /**
    * When the connections that are still there are terminated, in milliseconds or as `'10s'`.
    * @default '10s'
    */
-  deadline?: Duration
+  deadline?: Duration | undefined
   /**
    * The close code: 1012 (restarting) or 1001 (going away).
    * @default 1012
    */
-  code?: 1012 | 1001
+  code?: 1012 | 1001 | undefined
 }
 
 /** What `GET {path}/stats` tells, and whom. */
@@ -216,7 +216,7 @@ export interface HealthOptions {
    * Serve them?
    * @default true
    */
-  enabled?: boolean
+  enabled?: boolean | undefined
 }
 
 /**
@@ -230,38 +230,38 @@ export interface RealtimeOptions {
    * The WebSocket route. `stats`, `health`, `health/ready`, `ticket` and `renew` live below it.
    * @default '/realtime'
    */
-  path?: string
+  path?: string | undefined
   /** As everywhere in Fastify: put before `path`. */
-  prefix?: string
+  prefix?: string | undefined
   /** How connections are authenticated. */
-  auth?: AuthOptions
+  auth?: AuthOptions | undefined
   /** Policies by pattern: `defineRooms({ ... })`, or plain objects. More may be declared with `fastify.realtime.room`. */
-  rooms?: RoomMap
+  rooms?: RoomMap | undefined
   /** Bounds on everything that comes from outside. */
-  limits?: LimitOptions
+  limits?: LimitOptions | undefined
   /** How long an idempotency key is remembered. */
-  idempotency?: IdempotencyOptions
+  idempotency?: IdempotencyOptions | undefined
   /** What is kept of direct messages for users who are away. */
-  inbox?: InboxOptions
+  inbox?: InboxOptions | undefined
   /** How dead connections are found. */
-  heartbeat?: HeartbeatOptions
+  heartbeat?: HeartbeatOptions | undefined
   /** How connections are sent elsewhere when the app closes. */
-  drain?: DrainOptions
+  drain?: DrainOptions | undefined
   /**
    * Origins whose pages may connect, compared exactly (`https://app.example.com`), or a function. Others are 403 before the
    * upgrade. Without it an Origin must name the host that the request itself was sent to.
    * @default same origin
    */
-  origins?: readonly string[] | OriginFunction
+  origins?: readonly string[] | OriginFunction | undefined
   /**
    * Let requests without an Origin header in: everything that is not a browser. Otherwise they are 403.
    * @default true
    */
-  allowNoOrigin?: boolean
+  allowNoOrigin?: boolean | undefined
   /** Whom `GET {path}/stats` shows room names. */
-  stats?: StatsOptions
+  stats?: StatsOptions | undefined
   /** Liveness and readiness. */
-  health?: HealthOptions
+  health?: HealthOptions | undefined
   /** More options of the WebSocket route (`onRequest`, `schema`, `config`, `logLevel`); this package's own win. */
-  route?: RouteShorthandOptions
+  route?: RouteShorthandOptions | undefined
 }

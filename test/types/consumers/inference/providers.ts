@@ -19,6 +19,17 @@ await app.register(realtime, {
   stats: { authorize: ({ user }) => user.name === 'admin' }
 })
 
+// What may be undefined, as the environment's values are, is accepted where it may be left out.
+const fromEnvironment: RealtimeOptions = {
+  path: process.env.REALTIME_PATH,
+  auth: { secret: process.env.JWT_SECRET, algorithms: undefined, cookie: undefined, requireExp: undefined },
+  limits: { payload: undefined, handshakes: undefined },
+  heartbeat: { interval: process.env.HEARTBEAT },
+  origins: process.env.ORIGINS?.split(',')
+}
+await app.register(realtime, fromEnvironment)
+await app.register(realtime, { auth: { secret: process.env.JWT_SECRET } })
+
 // No provider: Infer.
 app.realtime.room('x:{id}', {
   join: ({ params }) => params.id === '1',
