@@ -1,6 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import { Duplex } from 'node:stream'
+import { ServerResponse } from 'node:http'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
@@ -62,12 +64,19 @@ await t.test('a refusal where none of our hooks runs ends the socket too', async
   // What a scope with another life cycle does: it answers, and nobody tells.
   app.app.server.removeAllListeners('upgrade')
   const guard = new UpgradeGuard(app.app.server, clock)
-  app.app.server.on('upgrade', (_raw: IncomingMessage, socket: Duplex) => { socket.write('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n') })
+  const responses: ServerResponse[] = []
+  app.app.server.on('upgrade', (raw: IncomingMessage, socket: Socket) => {
+    const response = new ServerResponse(raw)
+    response.assignSocket(socket)
+    response.write('what ')
+    responses.push(response)
+  })
   const socket = await rawHandshake(t, app.port())
   await once(socket, 'data')
   t.equal(guard.pending, 1)
-  clock.advance(1000)
-  t.equal(guard.pending, 1, 'perhaps it is still being written')
+  clock.advance(60_000)
+  t.equal(guard.pending, 1, 'it is still being written')
+  responses[0]?.end('is')
   const ended = readAll(socket)
   clock.advance(1000)
   await ended
@@ -76,6 +85,34 @@ await t.test('a refusal where none of our hooks runs ends the socket too', async
   clock.advance(1000)
   t.equal(clock.armed, 0, 'and it does not go on for nothing')
   guard.stop()
+})
+
+await t.test("a streamed answer of the application's own route arrives whole", async t => {
+  const clock = createFakeClock()
+  clock.setWall(Date.now())
+  const streams: ServerResponse[] = []
+  const app = await httpApp(t, {}, {
+    deps: { clock },
+    // Before @fastify/websocket, which makes upgrades of every later route its own.
+    before: app => {
+      app.get('/stream', async (_request, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200, { 'content-type': 'text/plain' })
+        streams.push(reply.raw)
+        reply.raw.write('chunk 0;')
+      })
+    }
+  })
+  const socket = await rawHandshake(t, app.port(), { path: '/stream', headers: { Upgrade: 'h2c' } })
+  await once(socket, 'data')
+  const rest = readAll(socket)
+  for (let n = 1; n < 4; n++) {
+    clock.advance(20_000)
+    await fetch(app.url('/realtime/health'))
+    streams[0]?.write(`chunk ${n};`)
+  }
+  streams[0]?.end('the end')
+  t.match(await rest, /chunk 1;[^]*chunk 2;[^]*chunk 3;[^]*the end/)
 })
 
 await t.test('sockets that ws took are none of its business', async t => {

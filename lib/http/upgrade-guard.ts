@@ -1,3 +1,4 @@
+import { ServerResponse } from 'node:http'
 import type { IncomingMessage, Server } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -6,17 +7,16 @@ import type { Clock } from '../clock.js'
 /** How often answered sockets are looked for that no hook told of. */
 const SWEEP_INTERVAL = 1000
 
-/** Ms after which a handshake that nobody answered is over: a hook that never ends must not hold sockets. */
+/** Ms after which a handshake of our route that nobody answered is over: a hook that never ends must not hold sockets. */
 const HANDSHAKE_TIMEOUT = 30_000
 
 const UNAVAILABLE = 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n'
 
 interface Pending {
+  readonly raw: IncomingMessage
   readonly since: number
-  /** Bytes written before the upgrade was asked for: earlier answers on a kept-alive connection. */
-  readonly before: number
-  /** Bytes written at the last sweep. */
-  last: number
+  /** For our route. What others answer to an upgrade may take its time: a stream, an event source. */
+  ours: boolean
   readonly onClose: () => void
 }
 
@@ -53,6 +53,13 @@ export class UpgradeGuard {
     return this.#sockets.get(raw)
   }
 
+  /** The request is for our route. */
+  claim (raw: IncomingMessage): void {
+    const socket = this.#sockets.get(raw)
+    const pending = socket && this.#pending.get(socket)
+    if (pending !== undefined) pending.ours = true
+  }
+
   /** ws has the socket now. */
   forget (raw: IncomingMessage): void {
     const socket = this.#sockets.get(raw)
@@ -69,8 +76,8 @@ export class UpgradeGuard {
   close (deadline: number): void {
     if (this.#closing) return
     this.#closing = true
-    for (const [socket, pending] of this.#pending) {
-      if (written(socket) > pending.before) end(socket)
+    for (const [socket, { raw }] of this.#pending) {
+      if (responseOn(socket, raw)?.writableEnded) end(socket)
     }
     this.#cancelDeadline = this.#clock.timeout(() => this.destroy(), deadline)
   }
@@ -89,9 +96,8 @@ export class UpgradeGuard {
   }
 
   readonly #onUpgrade = (raw: IncomingMessage, socket: Duplex): void => {
-    const before = written(socket)
     const onClose = () => this.#drop(socket)
-    this.#pending.set(socket, { since: this.#clock.now(), before, last: before, onClose })
+    this.#pending.set(socket, { raw, since: this.#clock.now(), ours: false, onClose })
     this.#sockets.set(raw, socket)
     socket.on('error', onError)
     socket.on('close', onClose)
@@ -103,7 +109,7 @@ export class UpgradeGuard {
   #refuse (socket: Duplex): void {
     const pending = this.#pending.get(socket)
     if (pending === undefined) return
-    if (written(socket) > pending.before) {
+    if (responseOn(socket, pending.raw)?.writableEnded) {
       end(socket)
     } else if (this.#server.listenerCount('upgrade') === 1) {
       socket.write(UNAVAILABLE)
@@ -111,14 +117,12 @@ export class UpgradeGuard {
     }
   }
 
-  /** Ends sockets that were answered where none of our hooks runs. Two looks, so that no answer is cut in the middle. */
+  /** Ends sockets that were answered where none of our hooks runs. Only whole answers: one in the middle is not ours to cut. */
   readonly #sweep = (): void => {
     const now = this.#clock.now()
-    for (const [socket, pending] of this.#pending) {
-      const bytes = written(socket)
-      if (now - pending.since >= HANDSHAKE_TIMEOUT) socket.destroy()
-      else if (bytes > pending.before && bytes === pending.last) end(socket)
-      pending.last = bytes
+    for (const [socket, { raw, since, ours }] of this.#pending) {
+      if (ours && now - since >= HANDSHAKE_TIMEOUT) socket.destroy()
+      else if (responseOn(socket, raw)?.writableEnded) end(socket)
     }
     this.#cancelSweep = this.#pending.size > 0 ? this.#clock.timeout(this.#sweep, SWEEP_INTERVAL) : undefined
   }
@@ -136,9 +140,10 @@ function onError (this: Duplex): void {
   this.destroy()
 }
 
-/** Bytes handed to a socket, sent or not. An injected one does not count them. */
-function written (socket: Duplex): number {
-  return socket instanceof Socket ? socket.bytesWritten : 0
+/** The response that @fastify/websocket made for an upgrade; `undefined`: whoever answers it does so by other means. */
+function responseOn (socket: Duplex, raw: IncomingMessage): ServerResponse | undefined {
+  const response: unknown = '_httpMessage' in socket ? socket._httpMessage : undefined
+  return response instanceof ServerResponse && response.req === raw ? response : undefined
 }
 
 /** Closes a socket once what was handed to it is out. */

@@ -44,7 +44,7 @@ export function websocketRoute (fastify: FastifyInstance, kit: Kit, validatorCom
     logSerializers: { ...route.logSerializers, ...page.logSerializers },
     config: { ...page.config, ...(route.schema && { swaggerTransform: undefined }), ...route.config, rateLimit: page.config.rateLimit },
     schema: route.schema ? { ...about, ...route.schema } : { ...about, response: errorResponses(400, 401, 403, 426, 429, 503) },
-    onRequest: [...list(route.onRequest), warnAboutProxy(), ...page.onRequest],
+    onRequest: [claim, ...list(route.onRequest), warnAboutProxy(), ...page.onRequest],
     preParsing: [...list(route.preParsing), ...page.preParsing, refuseEarly],
     preValidation: [...list(route.preValidation), identify],
     preHandler: [...list(route.preHandler), admit],
@@ -53,6 +53,10 @@ export function websocketRoute (fastify: FastifyInstance, kit: Kit, validatorCom
     wsHandler: takeOver
   })
   preflightRoute(fastify, kit, path, 'GET')
+
+  async function claim (request: FastifyRequest): Promise<void> {
+    guard.claim(request.raw)
+  }
 
   async function refuseEarly (request: FastifyRequest): Promise<void> {
     dependencies.markOurs(request.raw)
