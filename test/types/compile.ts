@@ -75,7 +75,7 @@ async function run (compiler: Compiler, cwd: string, args: readonly string[]): P
 export async function install (folder: string): Promise<Compilation> {
   const home = join(folder, 'node_modules', 'fastify-realtime')
   const built = await compile('6.0', root, [
-    '-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--sourceMap', 'false', '--outDir', join(home, 'dist')
+    '-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--sourceMap', 'false', '--inlineSources', 'false', '--outDir', join(home, 'dist')
   ])
   // The very build that is published: what does not build here cannot be packed.
   if (built.errors.length > 0) throw new Error(`the package does not build: ${built.output}`)
