@@ -20,12 +20,12 @@ export interface AuthCookieOptions {
 export interface JwtAuthOptions {
   /**
    * The secret or keys to verify with, as @fastify/jwt takes them. Not needed where the application registered @fastify/jwt:
-   * its configuration is used then.
+   * its configuration is used then. A text or Buffer should be at least 32 random bytes: below that, a warning is logged.
    */
   secret?: FastifyJWTOptions['secret'] | undefined
   /**
-   * The algorithms accepted; a token signed with any other is 401. Without it, those @fastify/jwt derives from the secret,
-   * never `none`.
+   * The algorithms accepted, never `none`; a token signed with any other is 401. Without it, the one that the type of the key stands
+   * for (HS256 for a secret), or what the application's @fastify/jwt verifies or else signs with.
    */
   algorithms?: readonly string[] | undefined
   /**
@@ -118,7 +118,8 @@ export interface LimitOptions {
    */
   connectionsPerAddress?: number | undefined
   /**
-   * Handshakes an address may make in a time, as @fastify/rate-limit's options. Beyond it: 429 with Retry-After.
+   * Handshakes an address may make in a time, as @fastify/rate-limit's options. Beyond it: 429 with Retry-After. The routes for
+   * tickets, renewals and statistics are held to the same, each counted by itself. `hook` is always `onRequest`.
    * @default { max: 3000, timeWindow: '1m' }
    */
   handshakes?: RateLimitOptions | undefined
@@ -262,6 +263,6 @@ export interface RealtimeOptions {
   stats?: StatsOptions | undefined
   /** Liveness and readiness. */
   health?: HealthOptions | undefined
-  /** More options of the WebSocket route (`onRequest`, `schema`, `config`, `logLevel`); this package's own win. */
+  /** More options of the WebSocket route (`onRequest`, `schema`, `config`, `logLevel`); this package's own win, misspelt ones fail. */
   route?: RouteShorthandOptions | undefined
 }
