@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createApp } from './helpers/app.js'
 import type { TestClient } from './helpers/client.js'
-import { createNode } from './helpers/core-node.js'
+import { createNode } from './helpers/node.js'
 
 const rooms = { 'chat:{id}': { join: () => true, publish: 'members' as const } }
 const limits = { messages: { max: 1000, timeWindow: '10s' }, messagesPerUser: { max: 1000, timeWindow: '10s' } } as const

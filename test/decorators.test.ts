@@ -3,7 +3,8 @@ import { Type } from '@sinclair/typebox'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import realtime from '../lib/index.js'
-import { createApp, SECRET } from './helpers/app.js'
+import { createApp } from './helpers/app.js'
+import { SECRET } from './helpers/server.js'
 
 const rooms = {
   'chat:{id}': { join: () => true, presence: true, publish: 'members' as const },

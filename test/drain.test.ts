@@ -182,10 +182,10 @@ await t.test('a connection whose onConnect hangs is sent away too', async (t) =>
 })
 
 await t.test('one that slipped in after the drain began is closed as well', async (t) => {
-  const { node, connect, clock } = await createNode(t, { drain: { spread: '1s', deadline: '2s' } })
+  const { node, accept, clock } = await createNode(t, { drain: { spread: '1s', deadline: '2s' } })
   const empty = await Promise.race([node.stop().then(() => 'empty'), turns().then(() => 'waiting')])
   t.equal(empty, 'empty')
-  const late = connect('ann')
+  const late = accept('ann')
   await turns()
   t.match(late.closed, { code: 1012 })
   clock.advance(10_000)
@@ -194,8 +194,8 @@ await t.test('one that slipped in after the drain began is closed as well', asyn
 })
 
 await t.test('the clock decides: goaway, close at the spread, drop at the deadline', async (t) => {
-  const { node, connect, clock } = await createNode(t, { drain: { spread: '4s', deadline: '6s', code: 1001 } })
-  const [polite, deaf, leaver] = [connect('ann'), connect('bob'), connect('carol')]
+  const { node, accept, clock } = await createNode(t, { drain: { spread: '4s', deadline: '6s', code: 1001 } })
+  const [polite, deaf, leaver] = [accept('ann'), accept('bob'), accept('carol')]
   await turns()
   deaf.answersClose = false
   const state = { stopped: false }

@@ -87,9 +87,9 @@ async function pass (clock: { advance (ms: number): void }, clients: FakeClient[
 }
 
 await t.test('the notice comes a minute before the end, or at two thirds of a short time', async (t) => {
-  const { clock, connect } = await createNode(t)
-  const ann = connect('ann', { expiresAt: clock.wall() + HOUR })
-  const bob = connect('bob', { expiresAt: clock.wall() + 30 * SECOND })
+  const { clock, accept } = await createNode(t)
+  const ann = accept('ann', { expiresAt: clock.wall() + HOUR })
+  const bob = accept('bob', { expiresAt: clock.wall() + 30 * SECOND })
   await turns()
   await pass(clock, [ann, bob], 19 * SECOND)
   t.same(bob.all('expiring'), [])
@@ -110,8 +110,8 @@ await t.test('the notice comes a minute before the end, or at two thirds of a sh
 })
 
 await t.test('one that has ended already closes at once', async (t) => {
-  const { clock, connect } = await createNode(t)
-  const ann = connect('ann', { expiresAt: clock.wall() - DAY })
+  const { clock, accept } = await createNode(t)
+  const ann = accept('ann', { expiresAt: clock.wall() - DAY })
   await turns()
   clock.advance(100)
   await turns()
@@ -119,8 +119,8 @@ await t.test('one that has ended already closes at once', async (t) => {
 })
 
 await t.test('sixty days are waited for to the end', async (t) => {
-  const { clock, connect } = await createNode(t, { heartbeat: { interval: '10m', timeout: '10m' } })
-  const ann = connect('ann', { expiresAt: clock.wall() + 60 * DAY })
+  const { clock, accept } = await createNode(t, { heartbeat: { interval: '10m', timeout: '10m' } })
+  const ann = accept('ann', { expiresAt: clock.wall() + 60 * DAY })
   await turns()
   for (let day = 0; day < 60; day++) {
     for (let i = 0; i < 144; i++) {
@@ -138,9 +138,9 @@ await t.test('sixty days are waited for to the end', async (t) => {
 })
 
 await t.test('a machine whose clock is set back waits for the end, one whose clock jumps ahead sees it soon', async (t) => {
-  const { clock, connect } = await createNode(t)
+  const { clock, accept } = await createNode(t)
   const start = clock.wall()
-  const ann = connect('ann', { expiresAt: start + 10 * MINUTE })
+  const ann = accept('ann', { expiresAt: start + 10 * MINUTE })
   await turns()
   await pass(clock, [ann], 5 * MINUTE)
   clock.setWall(start)
@@ -155,7 +155,7 @@ await t.test('a machine whose clock is set back waits for the end, one whose clo
   await pass(clock, [ann], MINUTE + 100)
   t.match(ann.closed, { code: 4401 })
 
-  const bob = connect('bob', { expiresAt: clock.wall() + 30 * DAY })
+  const bob = accept('bob', { expiresAt: clock.wall() + 30 * DAY })
   await turns()
   await pass(clock, [bob], MINUTE)
   clock.setWall(clock.wall() + 31 * DAY)
@@ -164,8 +164,8 @@ await t.test('a machine whose clock is set back waits for the end, one whose clo
 })
 
 await t.test('a renewal starts over, shorter, longer or without an end', async (t) => {
-  const { clock, connect, bridge } = await createNode(t)
-  const ann = connect('ann', { expiresAt: clock.wall() + HOUR })
+  const { clock, accept, bridge } = await createNode(t)
+  const ann = accept('ann', { expiresAt: clock.wall() + HOUR })
   await turns()
   const renew = (expiresAt: number | null): Promise<unknown> =>
     bridge.control({ type: 'renew', connectionId: ann.connection.id, user: { id: 'ann' }, expiresAt }, 1000)

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import cookie from '@fastify/cookie'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { dial, httpApp, rawHandshake, SECRET } from './helpers/http-app.js'
+import { dial, httpApp, rawHandshake } from './helpers/http-app.js'
+import { SECRET } from './helpers/server.js'
 
 async function cookies (app: FastifyInstance): Promise<void> {
   await app.register(cookie, { secret: 'cookie-secret' })

@@ -2,8 +2,9 @@ import { createHmac, generateKeyPairSync } from 'node:crypto'
 import jwt from '@fastify/jwt'
 import t from 'tap'
 import type { AuthOptions } from '../types/options.js'
-import { dial, httpApp, SECRET } from './helpers/http-app.js'
+import { dial, httpApp } from './helpers/http-app.js'
 import type { HttpApp } from './helpers/http-app.js'
+import { SECRET } from './helpers/server.js'
 
 const now = () => Math.floor(Date.now() / 1000)
 const DAY = 86_400

@@ -106,8 +106,8 @@ await t.test('so is one that reads nothing', async (t) => {
 })
 
 await t.test('a client that sends nothing after the handshake costs a timer slot and nothing else', async (t) => {
-  const { clock, connect, node } = await createNode(t, { rooms: {} })
-  const clients = Array.from({ length: 3_000 }, (_, index) => connect(`user-${index}`))
+  const { clock, accept, node } = await createNode(t, { rooms: {} })
+  const clients = Array.from({ length: 3_000 }, (_, index) => accept(`user-${index}`))
   await turns()
   t.equal(clients[0]?.frames[0]?.type, 'welcome')
   t.ok(clock.armed <= 1, `${clock.armed} timers`)
@@ -122,8 +122,8 @@ await t.test('a client that sends nothing after the handshake costs a timer slot
 })
 
 await t.test('a crowd that connects together is not pinged together', async (t) => {
-  const { clock, connect } = await createNode(t)
-  const clients = Array.from({ length: 1_000 }, (_, index) => connect(`user-${index}`))
+  const { clock, accept } = await createNode(t)
+  const clients = Array.from({ length: 1_000 }, (_, index) => accept(`user-${index}`))
   await turns()
   let most = 0
   for (let ms = 0; ms < 25_000; ms += 100) {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createApp } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 import type { ServerFrame } from './helpers/client.js'
 
 const rooms = { 'chat:{id}': { join: () => true }, 'volatile:{id}': { join: () => true, history: false as const } }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { Type } from '@sinclair/typebox'
 import { Refusal } from '../lib/index.js'
 import { createApp } from './helpers/app.js'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 
 const member = { join: () => true, publish: 'members' as const }
 

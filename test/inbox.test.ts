@@ -1,5 +1,6 @@
 import t from 'tap'
-import type { Bridge, ChannelListener } from '../lib/bridge/bridge.js'
+import { BridgeError, userChannel } from '../lib/bridge/bridge.js'
+import type { Bridge } from '../lib/bridge/bridge.js'
 import { directHead } from '../lib/protocol/encode.js'
 import { createApp } from './helpers/app.js'
 import type { ServerFrame, TestClient } from './helpers/client.js'
@@ -207,17 +208,17 @@ const direct = (bridge: Bridge, content: unknown, size = 10_000): Promise<unknow
 })
 
 await t.test('delivery is held for the first frame, pong aside, or for a second', async (t) => {
-  const { clock, bridge, connect } = await createNode(t)
-  const ann = connect('ann')
+  const { clock, bridge, accept } = await createNode(t)
+  const ann = accept('ann')
   await turns()
   await direct(bridge, 1)
-  ann.say({ type: 'pong' })
+  ann.send({ type: 'pong' })
   await turns()
   t.same(ann.frames.map((frame) => frame.type), ['welcome'])
   await ann.ask({ type: 'call', event: 'none', content: null })
   t.same(ann.frames.map((frame) => frame.type), ['welcome', 'direct', 'error'])
 
-  const silent = connect('ann')
+  const silent = accept('ann')
   await turns()
   await direct(bridge, 2)
   clock.advance(950)
@@ -232,43 +233,22 @@ await t.test('delivery is held for the first frame, pong aside, or for a second'
   t.same(contents(ann.all('direct')), [1, 2, 3])
 })
 
-/** A bridge whose reads wait. */
-function slowReads (): { bridge: (bridge: Bridge) => Bridge, hold: () => void, release: () => void, fail: (err: Error) => void } {
-  let wait: Promise<void> | null = null
-  let open = (): void => {}
-  let failure: Error | null = null
-  return {
-    bridge: (bridge) => ({
-      ...bridge,
-      async read (channel, query) {
-        await wait
-        if (failure !== null) throw failure
-        return await bridge.read(channel, query)
-      }
-    }),
-    hold () { wait = new Promise((resolve) => { open = resolve }) },
-    release () { wait = null; open() },
-    fail (err) { failure = err }
-  }
-}
-
 await t.test('frames behind a resume do not end its hold', async (t) => {
-  const reads = slowReads()
-  const { bridge, connect, clock } = await createNode(t, { bridge: reads.bridge })
+  const { bridge, accept, clock } = await createNode(t)
   await direct(bridge, 1)
-  const ann = connect('ann')
+  const ann = accept('ann')
   await turns()
-  reads.hold()
-  ann.say({ type: 'resume', id: 1, inbox: 'start', rooms: [] })
-  ann.say({ type: 'call', id: 2, event: 'none', content: null })
-  ann.say({ type: 'resume', id: 3, rooms: [] })
+  const held = bridge.hold('read')
+  ann.send({ type: 'resume', id: 1, inbox: 'start', rooms: [] })
+  ann.send({ type: 'call', id: 2, event: 'none', content: null })
+  ann.send({ type: 'resume', id: 3, rooms: [] })
   await direct(bridge, 2)
   await turns()
   clock.advance(5_000)
   await turns()
   t.same(ann.all('direct'), [])
   t.match(ann.all('error'), [{ id: 2 }, { id: 3, code: 'limit_reached' }])
-  reads.release()
+  held.open()
   await direct(bridge, 3)
   await turns()
   const [answer] = ann.all('ack')
@@ -279,9 +259,9 @@ await t.test('frames behind a resume do not end its hold', async (t) => {
 })
 
 await t.test('a resume without a position begins at the welcome, with one it begins there', async (t) => {
-  const { bridge, connect } = await createNode(t)
+  const { bridge, accept } = await createNode(t)
   await direct(bridge, 1)
-  const ann = connect('ann')
+  const ann = accept('ann')
   await turns()
   await direct(bridge, 2)
   const answer = await ann.ask({ type: 'resume', rooms: [] })
@@ -297,19 +277,18 @@ await t.test('a resume without a position begins at the welcome, with one it beg
 
 for (const named of [true, false]) {
   await t.test(`a resume ${named ? 'with' : 'without'} a position takes over from what is still being sent`, async (t) => {
-    const reads = slowReads()
-    const { bridge, connect } = await createNode(t, { bridge: reads.bridge })
+    const { bridge, accept } = await createNode(t)
     const large = 'x'.repeat(30_000)
-    const ann = connect('ann')
+    const ann = accept('ann')
     await turns()
     for (const n of numbers(1, 50)) await direct(bridge, [n, large])
-    reads.hold()
+    const held = bridge.hold('read')
     // Too much to have been kept at hand: this reads.
-    ann.say({ type: 'call', id: 1, event: 'none', content: null })
+    ann.send({ type: 'call', id: 1, event: 'none', content: null })
     await turns()
-    ann.say({ type: 'resume', id: 2, ...(named ? { inbox: ann.all('welcome')[0]?.inbox } : {}), rooms: [] })
+    ann.send({ type: 'resume', id: 2, ...(named ? { inbox: ann.all('welcome')[0]?.inbox } : {}), rooms: [] })
     await turns()
-    reads.release()
+    held.open()
     await turns(20)
     let answer = ann.all('ack')[0]
     const seen = [...ann.all('direct'), ...answer?.inbox.messages].map((frame) => frame.content[0])
@@ -325,8 +304,8 @@ for (const named of [true, false]) {
 }
 
 await t.test('a hold that outlasts the log ends with a reset', async (t) => {
-  const { bridge, connect, clock } = await createNode(t)
-  const ann = connect('ann')
+  const { bridge, accept, clock } = await createNode(t)
+  const ann = accept('ann')
   await turns()
   for (const n of numbers(1, 600)) await direct(bridge, n, 100)
   clock.advance(1_050)
@@ -339,8 +318,8 @@ await t.test('a hold that outlasts the log ends with a reset', async (t) => {
 })
 
 await t.test('many pages of a hold are sent one after the other', async (t) => {
-  const { bridge, connect, clock } = await createNode(t, { limits: { outbound: 64 * 1024 * 1024 } })
-  const ann = connect('ann')
+  const { bridge, accept, clock } = await createNode(t, { limits: { outbound: 64 * 1024 * 1024 } })
+  const ann = accept('ann')
   await turns()
   const large = 'x'.repeat(20_000)
   for (const n of numbers(1, 200)) await direct(bridge, [n, large])
@@ -353,13 +332,11 @@ await t.test('many pages of a hold are sent one after the other', async (t) => {
 })
 
 await t.test('an inbox that cannot be read is said to be so, and goes on', async (t) => {
-  const { BridgeError } = await import('../lib/bridge/bridge.js')
-  const reads = slowReads()
-  const { bridge, connect } = await createNode(t, { bridge: reads.bridge })
+  const { bridge, accept } = await createNode(t)
   await direct(bridge, 1)
-  const ann = connect('ann')
+  const ann = accept('ann')
   await turns()
-  reads.fail(new BridgeError('unavailable', 'down'))
+  bridge.read = async () => { throw new BridgeError('unavailable', 'down') }
   const answer = await ann.ask({ type: 'resume', inbox: 'start', rooms: [] })
   t.match(answer, { type: 'ack', inbox: { error: { code: 'unavailable', retryable: true } }, rooms: [] })
   t.match(ann.all('reset'), [{ inbox: true, position: String }])
@@ -369,21 +346,12 @@ await t.test('an inbox that cannot be read is said to be so, and goes on', async
 })
 
 await t.test('a gap that the bridge reports reaches the devices as a reset', async (t) => {
-  let listener: ChannelListener = () => {}
-  const { bridge, connect } = await createNode(t, {
-    bridge: (bridge) => ({
-      ...bridge,
-      subscribe (channel, options, given) {
-        listener = given
-        return bridge.subscribe(channel, options, given)
-      }
-    })
-  })
-  const ann = connect('ann')
+  const { bridge, accept } = await createNode(t)
+  const ann = accept('ann')
   await turns()
   await ann.ask({ type: 'call', event: 'none', content: null })
   const position = { epoch: 'new', offset: 7, chain: 'abc' }
-  listener({ type: 'reset', reason: 'diverged', position })
+  bridge.inject(userChannel('ann'), { type: 'reset', reason: 'diverged', position })
   await turns()
   t.match(ann.all('reset'), [{ inbox: true, reason: 'diverged', position: 'new.7.abc' }])
   await direct(bridge, 1)
@@ -392,29 +360,28 @@ await t.test('a gap that the bridge reports reaches the devices as a reset', asy
 })
 
 await t.test('nothing is left behind, whenever the connection goes', async (t) => {
-  const reads = slowReads()
-  const { bridge, connect, clock, node } = await createNode(t, { bridge: reads.bridge })
+  const { bridge, accept, clock, node } = await createNode(t)
   await direct(bridge, 1)
-  const early = connect('ann')
+  const early = accept('ann')
   early.drop()
-  const held = connect('ann')
+  const held = accept('ann')
   await turns()
   held.drop()
-  const resuming = connect('ann')
+  const resuming = accept('ann')
   await turns()
-  reads.hold()
-  resuming.say({ type: 'resume', id: 1, inbox: 'start', rooms: [] })
+  let reading = bridge.hold('read')
+  resuming.send({ type: 'resume', id: 1, inbox: 'start', rooms: [] })
   await turns()
   resuming.drop()
-  reads.release()
-  const paging = connect('ann')
+  reading.open()
+  const paging = accept('ann')
   await turns()
   for (const n of numbers(1, 600)) await direct(bridge, n)
-  reads.hold()
+  reading = bridge.hold('read')
   clock.advance(1_050)
   await turns()
   paging.drop()
-  reads.release()
+  reading.open()
   await turns()
   t.equal(node.connections.size, 0)
   clock.advance(3_000)
@@ -422,7 +389,7 @@ await t.test('nothing is left behind, whenever the connection goes', async (t) =
   // Nobody follows the channel any more: nothing would reach this node.
   const { replies } = await bridge.ask({ type: 'receipts', userId: 'ann', position: 'x', timeout: 10 }, 100)
   t.match(replies, [{ value: { received: [], missing: [] } }])
-  const back = connect('ann')
+  const back = accept('ann')
   await turns()
   await back.ask({ type: 'call', event: 'none', content: null })
   await direct(bridge, 'back')

@@ -2,23 +2,17 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { BridgeError, roomChannel } from '../lib/bridge/bridge.js'
 import { Refusal } from '../lib/index.js'
-import { createNode, turns } from './helpers/core-node.js'
-import type { CoreClient, TestNode } from './helpers/core-node.js'
+import { gate } from './helpers/events.js'
+import type { Gate } from './helpers/events.js'
+import { createNode, turns } from './helpers/node.js'
+import type { FakeClient, TestNode } from './helpers/node.js'
 import type { HeldMethod } from './helpers/slow-bridge.js'
 
 const ROOM = 'chat:1'
 const CHANNEL = roomChannel(ROOM)
 
-/** A promise and what settles it. */
-function deferred (): { promise: Promise<void>, resolve: () => void, reject: (err: Error) => void } {
-  let resolve = (): void => {}
-  let reject = (_err: Error): void => {}
-  const promise = new Promise<void>((_resolve, _reject) => { resolve = _resolve; reject = _reject })
-  return { promise, resolve, reject }
-}
-
 /** Has the server put a user into the room; the number of connections that are in. */
-async function place ({ bridge }: TestNode, { connection }: CoreClient): Promise<unknown> {
+async function place ({ bridge }: TestNode, { connection }: FakeClient): Promise<unknown> {
   const { replies } = await bridge.control({ type: 'join-user', userId: connection.userId, roomId: ROOM }, 5_000)
   return replies[0]?.value
 }
@@ -32,6 +26,29 @@ async function clean (t: Test, { bridge, clock }: TestNode): Promise<void> {
   t.same((await bridge.presenceRead(CHANNEL)).members, [], 'nobody is present')
 }
 
+/** A node whose policy or hook does not come to before the test says so; what its hooks did. */
+async function hangingNode (t: Test, stage: string): Promise<{ made: TestNode, entered: Gate, waiting: Gate, log: string[] }> {
+  const waiting = gate()
+  const entered = gate()
+  const log: string[] = []
+  const hang = async (name: string): Promise<void> => {
+    if (name !== stage) return
+    entered.open()
+    await waiting.opened
+  }
+  const made = await createNode(t, {
+    rooms: {
+      'chat:{id}': {
+        presence: true,
+        join: async () => { await hang('join'); return true },
+        onJoin: async () => { await hang('onJoin'); log.push('join') },
+        onLeave: () => { log.push('leave') }
+      }
+    }
+  })
+  return { made, entered, waiting, log }
+}
+
 const stages: HeldMethod[] = ['subscribe', 'read', 'presenceAttach']
 
 await t.test('a connection that dies while its join is under way leaves nothing behind', async (t) => {
@@ -42,11 +59,11 @@ await t.test('a connection that dies while its join is under way leaves nothing 
         rooms: { 'chat:{id}': { join: () => true, presence: true, onJoin: () => { log.push('join') }, onLeave: () => { log.push('leave') } } }
       })
       const ann = await made.connect('ann')
-      const gate = made.bridge.hold(stage, when)
+      const held = made.bridge.hold(stage, when)
       ann.send({ type: 'join', id: 1, roomId: ROOM, since: 'start' })
-      await gate.arrived()
+      await held.arrived()
       ann.drop()
-      gate.open()
+      held.open()
       await clean(t, made)
       t.equal(log.filter((entry) => entry === 'join').length, log.filter((entry) => entry === 'leave').length, `hooks are paired (${stage}, ${when})`)
     }
@@ -62,11 +79,11 @@ await t.test('a connection that dies while it joins does not cut short the grace
     await ann.request({ type: 'join', roomId: ROOM })
     ann.drop()
     const again = await made.connect('ann')
-    const gate = made.bridge.hold('presenceAttach', when)
+    const held = made.bridge.hold('presenceAttach', when)
     again.send({ type: 'join', id: 1, roomId: ROOM })
-    await gate.arrived()
+    await held.arrived()
     again.drop(code)
-    gate.open()
+    held.open()
     await turns()
     made.clock.advance(4_900)
     await turns()
@@ -82,12 +99,12 @@ await t.test('a refusal ends what the join began at once', async (t) => {
   const bob = await made.connect('bob')
   await bob.request({ type: 'join', roomId: ROOM, presence: true })
   const ann = await made.connect('ann')
-  const gate = made.bridge.hold('presenceAttach', 'after')
+  const held = made.bridge.hold('presenceAttach', 'after')
   const answer = ann.request({ type: 'join', roomId: ROOM })
-  await gate.arrived()
+  await held.arrived()
   made.clock.advance(1)
   await made.bridge.remove(CHANNEL, { userId: 'ann', retention: { size: 10, ttl: 60_000 } })
-  gate.open()
+  held.open()
   t.match(await answer, { code: 'forbidden' })
   await turns()
   t.same(bob.all('presence').map(({ change }) => change), ['joined', 'left'])
@@ -111,29 +128,12 @@ await t.test('while the bridge is down nobody joins, not even where the room is 
 
 await t.test('likewise while a policy or a hook is asked', async (t) => {
   for (const stage of ['join', 'onJoin'] as const) {
-    const waiting = deferred()
-    const entered = deferred()
-    const log: string[] = []
-    const hang = async (name: string): Promise<void> => {
-      if (name !== stage) return
-      entered.resolve()
-      await waiting.promise
-    }
-    const made = await createNode(t, {
-      rooms: {
-        'chat:{id}': {
-          presence: true,
-          join: async () => { await hang('join'); return true },
-          onJoin: async () => { await hang('onJoin'); log.push('join') },
-          onLeave: () => { log.push('leave') }
-        }
-      }
-    })
+    const { made, entered, waiting, log } = await hangingNode(t, stage)
     const ann = await made.connect('ann')
     ann.send({ type: 'join', id: 1, roomId: ROOM })
-    await entered.promise
+    await entered.opened
     ann.drop()
-    waiting.resolve()
+    waiting.open()
     await clean(t, made)
     t.same(log, stage === 'join' ? [] : ['join', 'leave'])
   }
@@ -141,35 +141,18 @@ await t.test('likewise while a policy or a hook is asked', async (t) => {
 
 await t.test('a join that hangs is answered unavailable, and what it had is given back when it comes to', async (t) => {
   for (const stage of [...stages, 'join', 'onJoin'] as const) {
-    const waiting = deferred()
-    const entered = deferred()
-    const log: string[] = []
-    const hang = async (name: string): Promise<void> => {
-      if (name !== stage) return
-      entered.resolve()
-      await waiting.promise
-    }
-    const made = await createNode(t, {
-      rooms: {
-        'chat:{id}': {
-          presence: true,
-          join: async () => { await hang('join'); return true },
-          onJoin: async () => { await hang('onJoin'); log.push('join') },
-          onLeave: () => { log.push('leave') }
-        }
-      }
-    })
+    const { made, entered, waiting, log } = await hangingNode(t, stage)
     const ann = await made.connect('ann')
-    const gate = stage === 'join' || stage === 'onJoin' ? null : made.bridge.hold(stage)
+    const held = stage === 'join' || stage === 'onJoin' ? null : made.bridge.hold(stage)
     const answer = ann.request({ type: 'join', roomId: ROOM, since: 'start' })
-    await (gate === null ? entered.promise : gate.arrived())
+    await (held === null ? entered.opened : held.arrived())
     made.clock.advance(9_900)
     await turns()
     t.equal(ann.all('error').length, 0, 'patience lasts 10 s')
     made.clock.advance(200)
     t.match(await answer, { type: 'error', code: 'unavailable', retryable: true, roomId: ROOM }, stage)
-    waiting.resolve()
-    gate?.open()
+    waiting.open()
+    held?.open()
     await clean(t, made)
     t.equal(log.filter((entry) => entry === 'join').length, log.filter((entry) => entry === 'leave').length, 'hooks are paired')
     t.notOk(ann.connection.memberships.has(ROOM))
@@ -185,12 +168,12 @@ await t.test('a bridge that fails is answered unavailable, and nothing is left',
       rooms: { 'chat:{id}': { join: () => true, presence: true, onJoin: () => { log.push('join') }, onLeave: () => { log.push('leave') } } }
     })
     const ann = await made.connect('ann')
-    const gate = made.bridge.hold(stage)
+    const held = made.bridge.hold(stage)
     const answer = ann.request({ type: 'join', roomId: ROOM, since: 'start' })
-    await gate.arrived()
-    gate.fail(new BridgeError('unavailable', 'the store is away'))
+    await held.arrived()
+    held.fail(new BridgeError('unavailable', 'the store is away'))
     t.match(await answer, { type: 'error', code: 'unavailable' })
-    gate.open()
+    held.open()
     await clean(t, made)
     t.equal(log.filter((entry) => entry === 'join').length, log.filter((entry) => entry === 'leave').length)
     t.match(await ann.request({ type: 'join', roomId: ROOM }), { type: 'ack' }, 'and the next join works')
@@ -211,12 +194,12 @@ await t.test('a hook that refuses leaves nothing behind', async (t) => {
 await t.test('rooms that wait for the answer of a resume take their places', async (t) => {
   const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true } }, limits: { rooms: 2 } })
   const ann = await made.connect('ann')
-  const gate = made.bridge.hold('read')
+  const held = made.bridge.hold('read')
   const resumed = ann.request({ type: 'resume', rooms: [{ roomId: 'chat:1' }, { roomId: 'chat:2', since: 'start' }] })
-  await gate.arrived()
+  await held.arrived()
   await turns()
   t.match(await ann.request({ type: 'join', roomId: 'chat:3' }), { type: 'error', code: 'limit_reached' })
-  gate.open()
+  held.open()
   t.match((await resumed).rooms, [{ roomId: 'chat:1', position: String }, { roomId: 'chat:2', recovered: true }])
   await ann.request({ type: 'leave', roomId: 'chat:1' })
   t.match(await ann.request({ type: 'join', roomId: 'chat:3' }), { type: 'ack' })
@@ -227,10 +210,10 @@ await t.test('the last place goes to one of those who ask at once', async (t) =>
     const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true, members: 2, presence } } })
     const [ann, bob, cat] = [await made.connect('ann'), await made.connect('bob'), await made.connect('cat')]
     await ann.request({ type: 'join', roomId: ROOM })
-    const gate = presence ? made.bridge.hold('presenceAttach') : made.bridge.hold('read')
+    const held = presence ? made.bridge.hold('presenceAttach') : made.bridge.hold('read')
     const answers = [bob, cat].map((client) => client.request({ type: 'join', roomId: ROOM, history: 5 }))
     await turns()
-    gate.open()
+    held.open()
     const codes = (await Promise.all(answers)).map(({ type, code }) => code ?? type)
     t.same(codes, ['ack', 'limit_reached'], presence ? 'with presence' : 'without')
     const bobs = await made.connect('bob')
@@ -249,10 +232,10 @@ await t.test('nor does the server put more users into a room than it holds', asy
     const [ann, bob, cat] = [await made.connect('ann'), await made.connect('bob'), await made.connect('cat')]
     const bobs = await made.connect('bob')
     await ann.request({ type: 'join', roomId: ROOM })
-    const gate = made.bridge.hold('presenceAttach')
+    const held = made.bridge.hold('presenceAttach')
     const placed = Promise.all([place(made, bob), place(made, cat)])
     await turns()
-    gate.open()
+    held.open()
     t.same(await placed, [2, 0], presence ? 'with presence' : 'without')
     t.equal(await place(made, bobs), 2, 'another device of a member takes no place')
     t.equal(cat.all('joined').length, 0)
@@ -264,13 +247,13 @@ await t.test('a removal undoes joins that were allowed before it', async (t) => 
     for (const when of ['before', 'after'] as const) {
       const made = await createNode(t, { rooms: { 'chat:{id}': { join: () => true, presence: true, ...(retention ? {} : { history: false }) } } })
       const [ann, bob] = [await made.connect('ann'), await made.connect('bob')]
-      const gate = made.bridge.hold(stage, when)
+      const held = made.bridge.hold(stage, when)
       const answers = [ann, bob].map((client) => client.request({ type: 'join', roomId: ROOM, since: 'start' }))
-      await gate.arrived()
+      await held.arrived()
       await turns()
       made.clock.advance(1)
       await made.bridge.remove(CHANNEL, { userId: 'ann', retention: retention ? { size: 10, ttl: 60_000 } : null })
-      gate.open()
+      held.open()
       const [first, second] = await Promise.all(answers)
       t.match(first, { type: 'error', code: 'forbidden' }, `${stage}, ${when}`)
       t.match(second, { type: 'ack' })
@@ -293,19 +276,19 @@ await t.test('a join allowed for a credential that was replaced meanwhile does n
   const ann = await made.connect('ann')
   const admin = { id: 'ann', admin: true }
   await made.bridge.control({ type: 'renew', connectionId: ann.connection.id, user: admin, expiresAt: null }, 1000)
-  const gate = made.bridge.hold('subscribe')
+  const held = made.bridge.hold('subscribe')
   const answer = ann.request({ type: 'join', roomId: ROOM })
-  await gate.arrived()
+  await held.arrived()
   await made.bridge.control({ type: 'renew', connectionId: ann.connection.id, user: { id: 'ann' }, expiresAt: null }, 1000)
-  gate.open()
+  held.open()
   t.match(await answer, { type: 'error' })
   t.notOk(ann.connection.memberships.has(ROOM))
 })
 
 // --- in the middle of a fan-out in slices ---
 
-async function crowd (made: TestNode, size: number): Promise<CoreClient[]> {
-  const clients: CoreClient[] = []
+async function crowd (made: TestNode, size: number): Promise<FakeClient[]> {
+  const clients: FakeClient[] = []
   for (let i = 0; i < size; i++) {
     const client = await made.connect(`user-${i}`)
     await client.request({ type: 'join', roomId: ROOM })
@@ -380,15 +363,15 @@ await t.test('a read that fails tells a live member of a gap, unless it was remo
     const ann = await made.connect('ann')
     await ann.request({ type: 'join', roomId: ROOM })
     await publish(made, 1)
-    const gate = made.bridge.hold('read')
+    const held = made.bridge.hold('read')
     const answer = ann.request({ type: 'join', roomId: ROOM, since: 'start' })
-    await gate.arrived()
+    await held.arrived()
     await publish(made, 2)
     made.clock.advance(1)
     if (removed) await made.bridge.remove(CHANNEL, { userId: 'ann', retention: RETENTION })
-    gate.fail(new BridgeError('unavailable', 'the store is away'))
+    held.fail(new BridgeError('unavailable', 'the store is away'))
     t.match(await answer, { type: 'error', code: 'unavailable' })
-    gate.open()
+    held.open()
     await publish(made, 3)
     await turns()
     const seen = ann.frames.filter(({ type }) => type !== 'welcome' && type !== 'ack' && type !== 'error')
@@ -398,9 +381,9 @@ await t.test('a read that fails tells a live member of a gap, unless it was remo
 })
 
 await t.test('a room whose lane is held does not hold up the others of a resume', async (t) => {
-  const waiting = deferred()
+  const waiting = gate()
   const made = await createNode(t, {
-    rooms: { 'chat:{id}': { join: () => true, publish: 'members', onMessage: () => waiting.promise } }
+    rooms: { 'chat:{id}': { join: () => true, publish: 'members', onMessage: () => waiting.opened } }
   })
   const ann = await made.connect('ann')
   await ann.request({ type: 'join', roomId: 'chat:1' })
@@ -409,20 +392,20 @@ await t.test('a room whose lane is held does not hold up the others of a resume'
   await turns()
   made.clock.advance(10_100)
   t.match((await resumed).rooms, [{ roomId: 'chat:1', error: { code: 'unavailable', retryable: true } }, { roomId: 'chat:2', position: String }])
-  waiting.resolve()
+  waiting.open()
   t.match(await ann.next((frame) => frame.id === 100), { type: 'error', code: 'unavailable' })
   t.match(await ann.request({ type: 'resume', rooms: [{ roomId: 'chat:1' }] }), { type: 'ack', rooms: [{ position: String }] })
 })
 
 await t.test('the hooks of a leave are through before those of the next join', async (t) => {
-  const waiting = deferred()
+  const waiting = gate()
   const log: string[] = []
   const made = await createNode(t, {
     rooms: {
       'chat:{id}': {
         join: () => true,
         onJoin: () => { log.push('join') },
-        onLeave: async () => { await waiting.promise; log.push('leave') }
+        onLeave: async () => { await waiting.opened; log.push('leave') }
       }
     }
   })
@@ -432,19 +415,19 @@ await t.test('the hooks of a leave are through before those of the next join', a
   const joined = ann.request({ type: 'join', roomId: ROOM })
   await turns()
   t.same(log, ['join'])
-  waiting.resolve()
+  waiting.open()
   t.match(await joined, { type: 'ack' })
   t.same(log, ['join', 'leave', 'join'])
 })
 
 await t.test('frames about a room after the connection is gone reach no policy', async (t) => {
-  const waiting = deferred()
+  const waiting = gate()
   let asked = 0
-  const made = await createNode(t, { rooms: { 'chat:{id}': { join: async () => { asked++; await waiting.promise; return true } } } })
+  const made = await createNode(t, { rooms: { 'chat:{id}': { join: async () => { asked++; await waiting.opened; return true } } } })
   const ann = await made.connect('ann')
   for (let id = 1; id <= 3; id++) ann.send({ type: 'join', id, roomId: ROOM })
   ann.drop()
-  waiting.resolve()
+  waiting.open()
   await clean(t, made)
   t.equal(asked, 1)
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createApp } from './helpers/app.js'
-import { createNode, turns } from './helpers/core-node.js'
-import type { CoreClient, TestNode } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
+import type { FakeClient, TestNode } from './helpers/node.js'
 
 /** As the decorator does it: connections put in, nodes that did not answer. */
 async function joinUser ({ bridge }: TestNode, userId: string, roomId: string): Promise<{ connections: unknown, unreachable: readonly string[] }> {
@@ -91,7 +91,7 @@ await t.test('a connection that ends meanwhile is not put in, and leaves nothing
   const stages = ['subscribe', 'presenceAttach'] as const
   for (const stage of stages) {
     const made = await createNode(t, { rooms: { 'chat:{id}': { presence: { grace: 0 } } } })
-    const ann: CoreClient = await made.connect('ann')
+    const ann: FakeClient = await made.connect('ann')
     const gate = made.bridge.hold(stage)
     const placed = joinUser(made, 'ann', 'chat:1')
     await gate.arrived()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 
 const ROOM = 'chat:1'
 

@@ -6,13 +6,12 @@ import { createApp } from './helpers/app.js'
 import { captureLog } from './helpers/log.js'
 import { createNode, turns } from './helpers/node.js'
 import type { TestNode } from './helpers/node.js'
-import type { FakeClock } from './helpers/clock.js'
 
 const ROOM = 'chat:1'
 const RETENTION = { size: 10, ttl: 60_000 }
 
 /** A node that is told of commands by the test, as one that was out of reach is by its bridge. */
-async function lateNode (t: Test): Promise<TestNode & { clock: FakeClock, handlers: BridgeHandlers }> {
+async function lateNode (t: Test): Promise<TestNode & { handlers: BridgeHandlers }> {
   let handlers: BridgeHandlers | null = null
   const made = await createNode(t, {
     rooms: { 'chat:{id}': { join: () => true } },
@@ -30,8 +29,8 @@ async function lateNode (t: Test): Promise<TestNode & { clock: FakeClock, handle
 
 await t.test('a late join of the server does not undo a removal that came after it', async (t) => {
   for (const subscribed of [true, false]) {
-    const { connect, clock, bridge, handlers } = await lateNode(t)
-    const [ann, bob] = [connect('ann'), connect('bob')]
+    const { accept, clock, bridge, handlers } = await lateNode(t)
+    const [ann, bob] = [accept('ann'), accept('bob')]
     await turns()
     if (subscribed) await bob.ask({ type: 'join', roomId: ROOM })
     clock.advance(1_000)
@@ -48,8 +47,8 @@ await t.test('a late join of the server does not undo a removal that came after 
 })
 
 await t.test('a late disconnection is carried out whatever its age', async (t) => {
-  const { connect, handlers } = await lateNode(t)
-  const ann = connect('ann')
+  const { accept, handlers } = await lateNode(t)
+  const ann = accept('ann')
   await turns()
   t.equal(await handlers.onControl({ type: 'disconnect-user', userId: 'ann', reason: 'banned' }, 10 * REMOVAL_WINDOW), 1)
   t.same(ann.closed, { code: 4403, reason: 'banned' })
@@ -74,8 +73,8 @@ await t.test('the reason of a removal is logged for each connection, and told to
 })
 
 await t.test('a user that JSON would change is refused when it is handed on', async (t) => {
-  const { connect, bridge } = await lateNode(t)
-  const ann = connect('ann')
+  const { accept, bridge } = await lateNode(t)
+  const ann = accept('ann')
   await turns()
   const renew = (claims: object): Promise<unknown> =>
     bridge.control({ type: 'renew', connectionId: ann.connection.id, user: Object.assign({ id: 'ann' }, claims), expiresAt: null }, 1_000)

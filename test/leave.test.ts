@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createApp } from './helpers/app.js'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 
 await t.test('who left gets nothing more, and can come back', async (t) => {
   const { app, connect } = await createApp(t, { rooms: { 'chat:{id}': { join: () => true, publish: 'members' } } })

@@ -52,7 +52,7 @@ await t.test('the limit holds under a burst of handshakes', async (t) => {
 
 await t.test('an eviction that is slow or fails delays and refuses nobody', async (t) => {
   const answer = gate()
-  const { connect, node } = await createNode(t, {
+  const { accept, node } = await createNode(t, {
     limits: { connectionsPerUser: 1 },
     bridge: (bridge) => {
       let lost = 1
@@ -68,13 +68,13 @@ await t.test('an eviction that is slow or fails delays and refuses nobody', asyn
       }
     }
   })
-  const first = connect('ann')
+  const first = accept('ann')
   await turns()
-  const second = connect('ann')
+  const second = accept('ann')
   await turns()
   t.equal(second.frames[0]?.type, 'welcome')
   t.equal(first.closed, null, 'the eviction was lost')
-  const third = connect('ann')
+  const third = accept('ann')
   await turns()
   t.equal(third.frames[0]?.type, 'welcome', 'while the other nodes still answer')
   t.match([first.closed, second.closed, third.closed], [{ code: 4409 }, { code: 4409 }, null], 'it is asked for again')
@@ -84,9 +84,9 @@ await t.test('an eviction that is slow or fails delays and refuses nobody', asyn
 })
 
 await t.test('a connection that goes while it is registered is not counted', async (t) => {
-  const { connect, bridge } = await createNode(t, { limits: { connectionsPerUser: 1 } })
+  const { accept, bridge } = await createNode(t, { limits: { connectionsPerUser: 1 } })
   for (let after = 0; after < 20; after++) {
-    const client = connect(`user-${after}`)
+    const client = accept(`user-${after}`)
     for (let i = 0; i < after; i++) await Promise.resolve()
     client.drop()
     await turns()

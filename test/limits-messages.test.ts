@@ -14,7 +14,7 @@ const unlimited = { max: 100_000, timeWindow: '1s' }
 const limited = (client: { all (type: string): ServerFrame[] }): ServerFrame[] =>
   client.all('error').filter((frame) => frame.code === 'rate_limited')
 
-const call = (client: FakeClient): void => client.say({ type: 'call', id: nextId++, event: 'none', content: null })
+const call = (client: FakeClient): void => client.send({ type: 'call', id: nextId++, event: 'none', content: null })
 let nextId = 1
 
 await t.test('beyond the limit of a connection frames are refused, and told when to come back', async (t) => {
@@ -31,8 +31,8 @@ await t.test('beyond the limit of a connection frames are refused, and told when
 })
 
 await t.test('tokens come back with time, one by one', async (t) => {
-  const { clock, connect } = await createNode(t, { limits: { messages: { max: 10, timeWindow: '10s' } } })
-  const ann = connect('ann')
+  const { clock, accept } = await createNode(t, { limits: { messages: { max: 10, timeWindow: '10s' } } })
+  const ann = accept('ann')
   await turns()
   for (let i = 0; i < 12; i++) call(ann)
   await turns()
@@ -61,36 +61,36 @@ await t.test('every frame counts: pong, received, refused ones and unknown ones'
     ['bad frame', '{']
   ]
   for (const [name, frame] of spend) {
-    const { connect } = await createNode(t, { limits: { messages: { max: 3, timeWindow: '10s' } } })
-    const ann = connect('ann')
+    const { accept } = await createNode(t, { limits: { messages: { max: 3, timeWindow: '10s' } } })
+    const ann = accept('ann')
     await turns()
-    for (let i = 0; i < 3; i++) ann.say(frame)
+    for (let i = 0; i < 3; i++) ann.send(frame)
     t.match(await ann.ask({ type: 'call', event: 'none', content: null }), { code: 'rate_limited' }, name)
   }
 })
 
 await t.test('what is refused for its number is refused whatever it is', async (t) => {
-  const { connect } = await createNode(t, { limits: { messages: { max: 10, timeWindow: '10s' } } })
-  const ann = connect('ann')
+  const { accept } = await createNode(t, { limits: { messages: { max: 10, timeWindow: '10s' } } })
+  const ann = accept('ann')
   await turns()
   for (let i = 0; i < 10; i++) call(ann)
   t.match(await ann.ask({ type: 'newer' }), { code: 'rate_limited', retryAfter: Number })
   t.match(await ann.ask({ type: 'join' }), { code: 'rate_limited' })
-  ann.say('nonsense')
-  ann.say({ type: 'message', roomId, content: 1, key: 'k' })
+  ann.send('nonsense')
+  ann.send({ type: 'message', roomId, content: 1, key: 'k' })
   await turns()
   t.match(limited(ann).at(-1), { roomId, key: 'k' }, 'also without an id one learns which')
-  ann.say({ type: 'pong' })
+  ann.send({ type: 'pong' })
   await turns()
   t.notOk('id' in (limited(ann).at(-1) ?? {}))
   t.equal(limited(ann).length, 5)
 })
 
 await t.test('the limit of a user holds over all devices, and leaves others alone', async (t) => {
-  const { connect, clock, node } = await createNode(t, { limits: { messages: unlimited, messagesPerUser: { max: 6, timeWindow: '6s' } } })
-  const phone = connect('ann')
-  const laptop = connect('ann')
-  const bob = connect('bob')
+  const { accept, clock, node } = await createNode(t, { limits: { messages: unlimited, messagesPerUser: { max: 6, timeWindow: '6s' } } })
+  const phone = accept('ann')
+  const laptop = accept('ann')
+  const bob = accept('bob')
   await turns()
   for (let i = 0; i < 4; i++) {
     call(phone)
@@ -110,13 +110,13 @@ await t.test('the limit of a user holds over all devices, and leaves others alon
 })
 
 await t.test('coming back brings no fresh budget', async (t) => {
-  const { connect, clock, node } = await createNode(t, { limits: { messages: unlimited, messagesPerUser: { max: 6, timeWindow: '6s' } } })
-  let ann = connect('ann')
+  const { accept, clock, node } = await createNode(t, { limits: { messages: unlimited, messagesPerUser: { max: 6, timeWindow: '6s' } } })
+  let ann = accept('ann')
   await turns()
   for (let i = 0; i < 6; i++) call(ann)
   for (let i = 0; i < 3; i++) {
     ann.drop()
-    ann = connect('ann')
+    ann = accept('ann')
     await turns()
     call(ann)
     await turns()
@@ -124,12 +124,12 @@ await t.test('coming back brings no fresh budget', async (t) => {
   }
   ann.drop()
   clock.advance(3_000)
-  ann = connect('ann')
+  ann = accept('ann')
   await turns()
   for (let i = 0; i < 4; i++) call(ann)
   await turns()
   t.equal(limited(ann).length, 1, 'it fills as for somebody who stays')
-  const bob = connect('bob')
+  const bob = accept('bob')
   await turns()
   for (let i = 0; i < 7; i++) call(bob)
   await turns()
@@ -186,8 +186,8 @@ await t.test('going on at full speed all the same is flooding', async (t) => {
 })
 
 await t.test('being refused now and then is no offence', async (t) => {
-  const { clock, connect } = await createNode(t, { limits: { messages: { max: 10, timeWindow: '10s' } } })
-  const ann = connect('ann')
+  const { clock, accept } = await createNode(t, { limits: { messages: { max: 10, timeWindow: '10s' } } })
+  const ann = accept('ann')
   await turns()
   for (let i = 0; i < 600; i++) {
     call(ann)
@@ -199,36 +199,36 @@ await t.test('being refused now and then is no offence', async (t) => {
 })
 
 await t.test('ten bad frames in a minute close, a single one is forgiven', async (t) => {
-  const { clock, connect } = await createNode(t)
-  const ann = connect('ann')
+  const { clock, accept } = await createNode(t)
+  const ann = accept('ann')
   await turns()
-  for (let i = 0; i < 9; i++) ann.say('nonsense')
+  for (let i = 0; i < 9; i++) ann.send('nonsense')
   await turns()
   t.equal(ann.closed, null)
   t.equal(ann.all('error').length, 9)
   clock.advance(30_000)
-  ann.say({ type: 'pong' })
+  ann.send({ type: 'pong' })
   clock.advance(30_100)
-  for (let i = 0; i < 9; i++) ann.say('nonsense')
+  for (let i = 0; i < 9; i++) ann.send('nonsense')
   await turns()
   t.equal(ann.closed, null, 'a minute forgives')
-  ann.say('nonsense')
+  ann.send('nonsense')
   t.same(ann.closed, { code: 4400, reason: 'repeated bad frames' })
-  const newer = connect('ann')
+  const newer = accept('ann')
   await turns()
-  for (let i = 0; i < 50; i++) newer.say({ type: 'newer', id: i + 1 })
+  for (let i = 0; i < 50; i++) newer.send({ type: 'newer', id: i + 1 })
   await turns()
   t.equal(newer.closed, null, 'a newer client is no offender')
 })
 
 await t.test('an id is answered once, also when a frame that is refused repeats it', async (t) => {
-  const { connect, node } = await createNode(t, { rooms: { 'slow:{id}': { join: () => new Promise<boolean>(() => {}) } } })
-  const ann = connect('ann')
+  const { accept, node } = await createNode(t, { rooms: { 'slow:{id}': { join: () => new Promise<boolean>(() => {}) } } })
+  const ann = accept('ann')
   await turns()
-  ann.say({ type: 'join', id: 7, roomId: 'slow:1' })
-  ann.say({ type: 'newer', id: 7 })
-  ann.say({ type: 'call', id: 7, event: 'none', content: null })
-  ann.say({ type: 'join', id: 7, roomId: 5 })
+  ann.send({ type: 'join', id: 7, roomId: 'slow:1' })
+  ann.send({ type: 'newer', id: 7 })
+  ann.send({ type: 'call', id: 7, event: 'none', content: null })
+  ann.send({ type: 'join', id: 7, roomId: 5 })
   await turns()
   t.same(ann.all('error').map(({ id, code }) => [id, code]), [[undefined, 'bad_frame'], [undefined, 'bad_frame'], [undefined, 'bad_frame']])
   t.equal(node.connections.size, 1)

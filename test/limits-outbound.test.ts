@@ -53,8 +53,8 @@ await t.test('a client that reads nothing is closed with 4410, and costs nobody 
 })
 
 await t.test('volatile frames go first, and what matters arrives', async (t) => {
-  const { bridge, connect } = await createNode(t, { rooms, limits: { outbound: 512 * KIB } })
-  const bob = connect('bob')
+  const { bridge, accept } = await createNode(t, { rooms, limits: { outbound: 512 * KIB } })
+  const bob = accept('bob')
   await turns()
   await bob.ask({ type: 'join', roomId })
   await bob.ask({ type: 'join', roomId: 'live:1' })
@@ -73,7 +73,7 @@ await t.test('volatile frames go first, and what matters arrives', async (t) => 
   await turns()
   t.equal(bob.closed, null)
   bob.full = false
-  bob.bufferedAmount = 0
+  bob.transport.bufferedAmount = 0
   bob.connection.drained()
   await turns()
   t.same(bob.all('message').map((frame) => [frame.roomId, frame.content[0]]),
@@ -89,8 +89,8 @@ await t.test('volatile frames go first, and what matters arrives', async (t) => 
 })
 
 await t.test('volatile frames alone never close a connection', async (t) => {
-  const { bridge, connect } = await createNode(t, { rooms, limits: { outbound: 512 * KIB } })
-  const bob = connect('bob')
+  const { bridge, accept } = await createNode(t, { rooms, limits: { outbound: 512 * KIB } })
+  const bob = accept('bob')
   await turns()
   await bob.ask({ type: 'call', event: 'none', content: null })
   bob.full = true

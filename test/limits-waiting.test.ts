@@ -31,13 +31,13 @@ await t.test('frames that arrive while onConnect runs wait, in order, and not wi
 
 await t.test('frames that wait for a hook of their room are in order, while other rooms go on', async (t) => {
   const decide = gate()
-  const { connect } = await createNode(t, {
+  const { accept } = await createNode(t, {
     rooms: { 'slow:{id}': { join: () => decide.opened.then(() => true), publish: 'members' }, 'chat:{id}': { join: () => true } }
   })
-  const ann = connect('ann')
+  const ann = accept('ann')
   await turns()
-  ann.say({ type: 'join', id: 1, roomId: 'slow:1' })
-  for (let n = 2; n <= 5; n++) ann.say({ type: 'message', id: n, roomId: 'slow:1', content: n })
+  ann.send({ type: 'join', id: 1, roomId: 'slow:1' })
+  for (let n = 2; n <= 5; n++) ann.send({ type: 'message', id: n, roomId: 'slow:1', content: n })
   t.match(await ann.ask({ type: 'join', roomId }), { type: 'ack' })
   t.equal(ann.all('ack').length, 1)
   decide.open()
@@ -47,15 +47,15 @@ await t.test('frames that wait for a hook of their room are in order, while othe
 })
 
 await t.test('frames behind a hook that hangs are bounded by number', async (t) => {
-  const { clock, connect } = await createNode(t, {
+  const { clock, accept } = await createNode(t, {
     rooms: { 'chat:{id}': { join: () => true, publish: 'members', onMessage: () => new Promise(() => {}) } },
     limits: { messages: { max: 10, timeWindow: '1s' } }
   })
-  const ann = connect('ann')
+  const ann = accept('ann')
   await turns()
   await ann.ask({ type: 'join', roomId })
   for (let n = 1; n <= 20; n++) {
-    ann.say({ type: 'message', id: n, roomId, content: n })
+    ann.send({ type: 'message', id: n, roomId, content: n })
     clock.advance(110)
   }
   await turns()
@@ -68,15 +68,15 @@ await t.test('frames behind a hook that hangs are bounded by number', async (t) 
 
 await t.test('waiting bytes are bounded too, and what is refused for them does not count', async (t) => {
   const decide = gate()
-  const { node, connect } = await createNode(t, {
+  const { node, accept } = await createNode(t, {
     limits: { messages: { max: 1000, timeWindow: '10s' }, messagesPerUser: { max: 1000, timeWindow: '10s' }, outbound: 512 * 1024 }
   })
   node.hooks.onConnect.push({ server: Fastify(), fn: () => decide.opened })
-  const ann = connect('ann')
+  const ann = accept('ann')
   await turns()
   const content = 'x'.repeat(60 * 1024)
-  for (let n = 1; n <= 20; n++) ann.say({ type: 'call', id: n, event: 'none', content })
-  ann.say({ type: 'call', id: 21, event: 'none', content: null })
+  for (let n = 1; n <= 20; n++) ann.send({ type: 'call', id: n, event: 'none', content })
+  ann.send({ type: 'call', id: 21, event: 'none', content: null })
   await turns()
   t.same(ann.all('error').map(({ id }) => id), [9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20])
   decide.open()

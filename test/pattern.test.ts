@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import Fastify from 'fastify'
 import { PatternError, PatternTable } from '../lib/core/pattern.js'
 import realtime from '../lib/index.js'
-import { SECRET } from './helpers/app.js'
+import { SECRET } from './helpers/server.js'
 
 const MALFORMED = /^room pattern/
 

@@ -159,8 +159,8 @@ async function send (bridge: Bridge, userId = 'ann'): Promise<string> {
 const first = (client: FakeClient): Promise<unknown> => client.ask({ type: 'call', event: 'none', content: null })
 
 await t.test('a publisher may ask before the message has arrived', async (t) => {
-  const { node, bridge, clock, connect } = await createNode(t)
-  const ann = connect('ann')
+  const { node, bridge, clock, accept } = await createNode(t)
+  const ann = accept('ann')
   await turns()
   await first(ann)
   const position = await send(bridge)
@@ -169,7 +169,7 @@ await t.test('a publisher may ask before the message has arrived', async (t) => 
   const asked = node.receipts.collect('ann', ahead, 5_000)
   await turns()
   node.receipts.expect('ann', ahead)
-  ann.say({ type: 'received', positions: [ahead] })
+  ann.send({ type: 'received', positions: [ahead] })
   t.same(await asked, { received: [ann.connection.id], missing: [] })
 
   const never = node.receipts.collect('ann', ahead.replace('.2.', '.3.'), 5_000)
@@ -185,7 +185,7 @@ await t.test('a publisher may ask before the message has arrived', async (t) => 
 
 await t.test('a connection whose inbox is not open yet is not asked, and not waited for', async (t) => {
   const subscribe = gate()
-  const { node, bridge, connect } = await createNode(t, {
+  const { node, bridge, accept } = await createNode(t, {
     bridge: (bridge) => ({
       ...bridge,
       async subscribe (...args) {
@@ -194,7 +194,7 @@ await t.test('a connection whose inbox is not open yet is not asked, and not wai
       }
     })
   })
-  connect('ann')
+  accept('ann')
   await turns()
   const position = await send(bridge)
   t.same(await node.receipts.collect('ann', position, 60_000), { received: [], missing: [] })
@@ -203,9 +203,9 @@ await t.test('a connection whose inbox is not open yet is not asked, and not wai
 })
 
 await t.test('memory is bounded by number and time', async (t) => {
-  const { node, bridge, clock, connect } = await createNode(t, { limits: { outbound: 64 * 1024 * 1024 } })
-  const ann = connect('ann')
-  connect('bob')
+  const { node, bridge, clock, accept } = await createNode(t, { limits: { outbound: 64 * 1024 * 1024 } })
+  const ann = accept('ann')
+  accept('bob')
   await turns()
   await first(ann)
   const oldest = await send(bridge)
@@ -216,7 +216,7 @@ await t.test('memory is bounded by number and time', async (t) => {
   clock.advance(MAX_RECEIPT_TIMEOUT + 50)
   t.equal(node.receipts.size, 0)
 
-  const back = connect('ann')
+  const back = accept('ann')
   await turns()
   await send(bridge)
   t.equal(node.receipts.size, 1)

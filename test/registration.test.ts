@@ -3,7 +3,8 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import realtime from '../lib/index.js'
-import { createApp, SECRET } from './helpers/app.js'
+import { createApp } from './helpers/app.js'
+import { SECRET } from './helpers/server.js'
 
 const auth = { secret: SECRET }
 

@@ -4,7 +4,7 @@ import { renewConnection } from '../lib/core/cluster.js'
 import type { TestApp } from './helpers/app.js'
 import { createApp } from './helpers/app.js'
 import { connectTo } from './helpers/client.js'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 
 const rooms: RoomMap = {
   'chat:{id}': { join: ({ user }: RoomContext) => user.role !== 'guest', publish: 'members' },

@@ -3,7 +3,7 @@ import { roomChannel, userChannel } from '../lib/bridge/bridge.js'
 import type { Entry } from '../lib/bridge/bridge.js'
 import { parsePosition } from '../lib/protocol/position.js'
 import type { Position } from '../lib/protocol/position.js'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 
 const ROOM = 'chat:1'
 const CHANNEL = roomChannel(ROOM)

@@ -4,7 +4,7 @@ import { Refusal } from '../lib/index.js'
 import { MAX_SERVER_FRAME } from '../lib/protocol/frames.js'
 import { createApp } from './helpers/app.js'
 import type { ServerFrame, TestClient } from './helpers/client.js'
-import { createNode, turns } from './helpers/core-node.js'
+import { createNode, turns } from './helpers/node.js'
 import { RoomFollower } from './helpers/follower.js'
 
 const wide = {

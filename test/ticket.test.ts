@@ -2,8 +2,9 @@ import t from 'tap'
 import type { Test } from 'tap'
 import type { RealtimeOptions } from '../types/options.js'
 import { createFakeClock } from './helpers/clock.js'
-import { dial, httpApp, SECRET } from './helpers/http-app.js'
+import { dial, httpApp } from './helpers/http-app.js'
 import type { HttpApp } from './helpers/http-app.js'
+import { SECRET } from './helpers/server.js'
 
 interface Ticket {
   ticket: string

@@ -105,12 +105,12 @@ await t.test('typing works in a volatile room', async (t) => {
 })
 
 /** On a clock that the test moves. */
-const type = (client: FakeClient, typing = true): void => client.say({ type: 'typing', roomId, typing })
+const type = (client: FakeClient, typing = true): void => client.send({ type: 'typing', roomId, typing })
 
 await t.test('six seconds of silence end it', async (t) => {
-  const { clock, connect } = await createNode(t, { rooms })
-  const ann = connect('ann')
-  const bob = connect('bob')
+  const { clock, accept } = await createNode(t, { rooms })
+  const ann = accept('ann')
+  const bob = accept('bob')
   await turns()
   await ann.ask({ type: 'join', roomId })
   await bob.ask({ type: 'join', roomId })
@@ -134,9 +134,9 @@ await t.test('six seconds of silence end it', async (t) => {
 })
 
 await t.test('repetitions are throttled', async (t) => {
-  const { clock, connect } = await createNode(t, { rooms, limits: { messages: { max: 1000, timeWindow: '1s' }, messagesPerUser: { max: 1000, timeWindow: '1s' } } })
-  const ann = connect('ann')
-  const bob = connect('bob')
+  const { clock, accept } = await createNode(t, { rooms, limits: { messages: { max: 1000, timeWindow: '1s' }, messagesPerUser: { max: 1000, timeWindow: '1s' } } })
+  const ann = accept('ann')
+  const bob = accept('bob')
   await turns()
   await ann.ask({ type: 'join', roomId })
   await bob.ask({ type: 'join', roomId })
@@ -151,10 +151,10 @@ await t.test('repetitions are throttled', async (t) => {
 })
 
 await t.test('with two devices it ends when the last one stops, and begins once', async (t) => {
-  const { clock, connect } = await createNode(t, { rooms })
-  const phone = connect('ann')
-  const laptop = connect('ann')
-  const bob = connect('bob')
+  const { clock, accept } = await createNode(t, { rooms })
+  const phone = accept('ann')
+  const laptop = accept('ann')
+  const bob = accept('bob')
   await turns()
   for (const client of [phone, laptop, bob]) await client.ask({ type: 'join', roomId })
   type(phone)
@@ -181,8 +181,8 @@ await t.test('with two devices it ends when the last one stops, and begins once'
 })
 
 await t.test('nothing is left behind', async (t) => {
-  const { clock, connect, node } = await createNode(t, { rooms })
-  const ann = connect('ann')
+  const { clock, accept, node } = await createNode(t, { rooms })
+  const ann = accept('ann')
   await turns()
   await ann.ask({ type: 'join', roomId })
   type(ann)

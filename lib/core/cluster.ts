@@ -1,5 +1,5 @@
 import { BridgeError } from '../bridge/bridge.js'
-import type { Bridge, ControlCommand, NodeQuery } from '../bridge/bridge.js'
+import type { Bridge, ControlCommand, NodeQuery, NodeReplies } from '../bridge/bridge.js'
 import type { RealtimeUser } from '../../types/user.js'
 import type { CommandResults, QueryResults, RenewOutcome } from './commands.js'
 import { PATIENCE } from './patience.js'
@@ -23,10 +23,7 @@ export interface Answers<Result> {
 export async function controlNodes<Type extends ControlCommand['type']> (
   bridge: Bridge, command: ControlCommand & { readonly type: Type }, deadline = DEADLINE
 ): Promise<Answers<CommandResults[Type]>> {
-  const { replies, unreachable } = await bridge.control(command, deadline)
-  // As below.
-  const results = replies.map(({ value }) => value as CommandResults[Type])
-  return { results, unreachable }
+  return answersOf(await bridge.control(command, deadline))
 }
 
 /**
@@ -36,10 +33,12 @@ export async function controlNodes<Type extends ControlCommand['type']> (
 export async function askNodes<Type extends NodeQuery['type']> (
   bridge: Bridge, query: NodeQuery & { readonly type: Type }, deadline = DEADLINE
 ): Promise<Answers<QueryResults[Type]>> {
-  const { replies, unreachable } = await bridge.ask(query, deadline)
-  // What comes through the bridge was said by `Commands` of a node of the same application: the one place that trusts it.
-  const results = replies.map(({ value }) => value as QueryResults[Type])
-  return { results, unreachable }
+  return answersOf(await bridge.ask(query, deadline))
+}
+
+/** What comes through the bridge was said by `Commands` of a node of the same application: the one place that trusts it. */
+function answersOf<Result> ({ replies, unreachable }: NodeReplies): Answers<Result> {
+  return { results: replies.map(({ value }) => value as Result), unreachable }
 }
 
 /**

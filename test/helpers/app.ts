@@ -1,4 +1,3 @@
-import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
@@ -6,8 +5,7 @@ import realtime from '../../lib/index.js'
 import type { RealtimeOptions } from '../../lib/index.js'
 import { connectTo } from './client.js'
 import type { ConnectOptions, TestClient } from './client.js'
-
-export const SECRET = 'a secret of at least thirty-two bytes'
+import { listen, SECRET, sign } from './server.js'
 
 export interface TestAppOptions extends RealtimeOptions {
   readonly fastify?: FastifyServerOptions
@@ -38,12 +36,10 @@ export async function createApp (t: Test, options: TestAppOptions = {}): Promise
     ...given
   })
   await after?.(app)
-  await app.listen({ port: 0, host: '127.0.0.1' })
-  const { port } = app.server.address() as AddressInfo
+  const port = await listen(t, app)
   const url = `http://127.0.0.1:${port}`
   const path = `${given.prefix ?? ''}${given.path ?? '/realtime'}`
-  const token = (userId: string, claims: object = {}): string =>
-    app.jwt.sign({ sub: userId, exp: Math.floor(Date.now() / 1000) + 600, ...claims })
+  const token = (userId: string, claims: object = {}): string => sign(app, { sub: userId, ...claims })
   const wsUrl = `ws://127.0.0.1:${port}${path}`
   return {
     app,

@@ -17,51 +17,25 @@ interface Waiter {
   readonly reject: (err: Error) => void
 }
 
-export interface ConnectOptions extends ClientOptions {
-  /** Offered beside `realtime.v1`. */
-  readonly token?: string
-  readonly protocols?: string[]
-  /** Answer pings, as a client must; off to play dead. */
-  readonly pong?: boolean
-}
-
-/** A client that speaks the protocol by hand and remembers every frame it got. */
-export class TestClient {
-  readonly ws: WebSocket
+/** The client's end of a connection, however its frames travel: remembers every frame it got, and who waits for which. */
+export abstract class Peer {
   /** Every frame in the order it came, pings aside. */
   readonly frames: ServerFrame[] = []
-  readonly closed: Promise<{ code: number, reason: string }>
   #unread: ServerFrame[] = []
   #waiters: Waiter[] = []
-  #nextId = 1
+  #nextId: number
   #over: Error | null = null
 
-  constructor (ws: WebSocket, pong: boolean) {
-    this.ws = ws
-    this.closed = new Promise((resolve) => {
-      ws.on('close', (code, reason) => {
-        this.#over = new Error(`closed with ${code} ${reason.toString()} while waiting`)
-        for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#over)
-        resolve({ code, reason: reason.toString() })
-      })
-    })
-    ws.on('error', () => {})
-    ws.on('message', (data) => {
-      const frame: ServerFrame = JSON.parse(data.toString())
-      if (frame.type === 'ping') {
-        if (pong) this.send({ type: 'pong' })
-        return
-      }
-      this.frames.push(frame)
-      const index = this.#waiters.findIndex((waiter) => waiter.wants(frame))
-      if (index === -1) this.#unread.push(frame)
-      else this.#waiters.splice(index, 1)[0]?.resolve(frame)
-    })
+  /** @param firstId - Where requests begin to count. */
+  constructor (firstId = 1) {
+    this.#nextId = firstId
   }
+
+  protected abstract transmit (text: string): void
 
   /** Sends a frame, or any text as it is. */
   send (frame: object | string): void {
-    this.ws.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
+    this.transmit(typeof frame === 'string' ? frame : JSON.stringify(frame))
   }
 
   /** Sends a frame with a fresh id; resolves with its `ack` or `error`. */
@@ -71,7 +45,7 @@ export class TestClient {
     return this.next((answer) => (answer.type === 'ack' || answer.type === 'error') && answer.id === id)
   }
 
-  /** The next frame that nobody has waited for yet and that fits: by type, or by what it says. Rejects when the socket closes. */
+  /** The next frame that nobody has waited for yet and that fits: by type, or by what it says. Rejects when the connection ends. */
   next (wants: string | ((frame: ServerFrame) => boolean)): Promise<ServerFrame> {
     const fits = typeof wants === 'string' ? (frame: ServerFrame) => frame.type === wants : wants
     const index = this.#unread.findIndex(fits)
@@ -93,9 +67,58 @@ export class TestClient {
     return this.frames.filter((frame) => frame.type === type)
   }
 
+  protected received (frame: ServerFrame): void {
+    if (frame.type === 'ping') return
+    this.frames.push(frame)
+    const index = this.#waiters.findIndex((waiter) => waiter.wants(frame))
+    if (index === -1) this.#unread.push(frame)
+    else this.#waiters.splice(index, 1)[0]?.resolve(frame)
+  }
+
+  /** Nothing comes any more. */
+  protected ended (code: number, reason: string): void {
+    this.#over ??= new Error(`closed with ${code} ${reason} while waiting`)
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#over)
+  }
+}
+
+export interface ConnectOptions extends ClientOptions {
+  /** Offered beside `realtime.v1`. */
+  readonly token?: string
+  readonly protocols?: string[]
+  /** Answer pings, as a client must; off to play dead. */
+  readonly pong?: boolean
+}
+
+/** A client that speaks the protocol by hand. */
+export class TestClient extends Peer {
+  readonly ws: WebSocket
+  readonly closed: Promise<{ code: number, reason: string }>
+
+  constructor (ws: WebSocket, pong: boolean) {
+    super()
+    this.ws = ws
+    this.closed = new Promise((resolve) => {
+      ws.on('close', (code, reason) => {
+        this.ended(code, reason.toString())
+        resolve({ code, reason: reason.toString() })
+      })
+    })
+    ws.on('error', () => {})
+    ws.on('message', (data) => {
+      const frame: ServerFrame = JSON.parse(data.toString())
+      if (frame.type === 'ping' && pong) this.send({ type: 'pong' })
+      this.received(frame)
+    })
+  }
+
   async close (code = 1000, reason = ''): Promise<void> {
     this.ws.close(code, reason)
     await this.closed
+  }
+
+  protected transmit (text: string): void {
+    this.ws.send(text)
   }
 }
 

@@ -21,7 +21,12 @@ export function seeded (seed: number): () => number {
 }
 
 /** Something that a test decides the moment of. */
-export function gate (): { open: () => void, readonly opened: Promise<void> } {
+export interface Gate {
+  readonly open: () => void
+  readonly opened: Promise<void>
+}
+
+export function gate (): Gate {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => { open = resolve })
   return { open, opened }

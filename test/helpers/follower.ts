@@ -1,7 +1,4 @@
-import type { TestClient, ServerFrame } from './client.js'
-
-/** What follows a room over many connections needs of each: {@link TestClient} and the core's own. */
-export type Peer = Pick<TestClient, 'request' | 'frames'>
+import type { Peer, ServerFrame } from './client.js'
 
 /**
  * A client's memory of one room, kept by the rules of the protocol: the position moves with `message`, `reset` and the answers of

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Test } from 'tap'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -16,8 +16,7 @@ import { httpRoutes } from '../../lib/http/routes.js'
 import { UpgradeGuard } from '../../lib/http/upgrade-guard.js'
 import { resolveOptions } from '../../lib/options.js'
 import type { RealtimeOptions } from '../../types/options.js'
-
-export const SECRET = 'a-secret-of-at-least-thirty-two-bytes'
+import { listen, SECRET, sign } from './server.js'
 
 /** The HTTP part alone, wired as in lib/plugin.ts, on a core that only remembers what it was given. */
 export interface HttpApp {
@@ -53,16 +52,14 @@ export async function httpApp (t: Test, options: RealtimeOptions = {}, setup: Ht
     ...setup.server
   })
   const made = await mount(app, options, setup)
-  await app.listen({ port: 0, host: '127.0.0.1' })
-  t.teardown(() => app.close())
-  const port = () => addressOf(app).port
+  const port = await listen(t, app)
   return {
     ...made,
     app,
     logs,
-    port,
-    url: (path = '/realtime') => `http://127.0.0.1:${port()}${path}`,
-    token: (claims = {}) => app.jwt.sign({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + 3600, ...claims })
+    port: () => port,
+    url: (path = '/realtime') => `http://127.0.0.1:${port}${path}`,
+    token: (claims = {}) => sign(app, { sub: 'ada', ...claims })
   }
 }
 
@@ -135,12 +132,6 @@ async function mount (app: FastifyInstance, options: RealtimeOptions, setup: Htt
   await app.ready()
   if (kit === undefined) throw new Error('not registered')
   return { kit, accepted, renewals, tickets, state }
-}
-
-function addressOf (app: FastifyInstance): AddressInfo {
-  const address = app.server.address()
-  if (address === null || typeof address === 'string') throw new Error('not listening')
-  return address
 }
 
 export interface DialOptions {

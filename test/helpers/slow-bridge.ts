@@ -1,4 +1,5 @@
 import type { Bridge, BridgeStatus, ChannelEvent, ChannelListener, ChannelName } from '../../lib/bridge/bridge.js'
+import { gate } from './events.js'
 
 /** The calls that can be held up. */
 export type HeldMethod =
@@ -45,11 +46,11 @@ export function slowBridge (bridge: Bridge): SlowBridge {
   const subscribed = new Set<ChannelName>()
 
   async function through<Result> (method: HeldMethod, call: () => Promise<Result>): Promise<Result> {
-    const gate = gates.get(method)
-    if (gate === undefined) return await call()
-    if (gate.when === 'before') await gate.pass()
+    const held = gates.get(method)
+    if (held === undefined) return await call()
+    if (held.when === 'before') await held.pass()
     const result = await call()
-    if (gate.when === 'after') await gate.pass()
+    if (held.when === 'after') await held.pass()
     return result
   }
 
@@ -80,8 +81,12 @@ export function slowBridge (bridge: Bridge): SlowBridge {
   const begun = new Map<string, Promise<unknown>>()
 
   function begin<Result> (method: HeldMethod, id: string, call: () => Promise<Result>): Promise<Result> {
-    let over = (): void => {}
-    begun.set(id, new Promise<void>((resolve) => { over = resolve }))
+    const { open, opened } = gate()
+    begun.set(id, opened)
+    const over = (): void => {
+      open()
+      if (begun.get(id) === opened) begun.delete(id)
+    }
     const result = through(method, () => call().finally(over))
     result.catch(over)
     return result
