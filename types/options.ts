@@ -232,8 +232,8 @@ export interface RealtimeOptions {
    * @default '/realtime'
    */
   path?: string | undefined
-  /** As everywhere in Fastify: put before `path`. */
-  prefix?: string | undefined
+  /** As everywhere in Fastify, and typed as there: put before `path`. */
+  prefix?: string
   /** How connections are authenticated. */
   auth?: AuthOptions | undefined
   /** Policies by pattern: `defineRooms({ ... })`, or plain objects. More may be declared with `fastify.realtime.room`. */
