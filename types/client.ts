@@ -138,6 +138,13 @@ export interface ClientOptions {
      * @default 1000
      */
     size?: number
+    /**
+     * How many may be on their way at a time. Where the server refuses one of them for a moment (`rate_limited`, `unavailable`), those
+     * behind it may come first; 1 keeps the order even then, at the price of a round trip a message. After such a refusal it is 1 until
+     * a message got through.
+     * @default 32
+     */
+    inFlight?: number
     /** Where they survive a reload. By default nowhere. */
     storage?: QueueStorage
   }

@@ -26,7 +26,7 @@ export function buildClient (options: ClientOptions): object {
     room,
     pending: queue.pending,
     async call (event: string, content: unknown = null, options?: RequestOptions): Promise<unknown> {
-      return (await request({ type: 'call', event, content }, options)).content
+      return (await request({ type: 'call', event, content }, undefined, options)).content
     },
     watchUser (userId: string, handler: Handler): () => void {
       const user = room('user:' + userId, { presence: false })

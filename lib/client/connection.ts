@@ -204,7 +204,7 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
     probing = true
     deadAt = wall() + TICK
     // With an id even a pong is answered.
-    void core.request({ type: 'pong' }, {}, true)
+    void core.request({ type: 'pong' }, ignore)
   }
 
   /** The network came or went, or somebody looks at the page again. */

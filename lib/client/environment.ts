@@ -27,8 +27,8 @@ export const systemClock: ClientClock = {
 const LATE = 1_000
 
 /** Is it later than it should be by more than a busy moment? */
-export function isLate ({ wall }: ClientClock, due: number): boolean {
-  return wall() - due > LATE
+export function isLate (clock: ClientClock, due: number): boolean {
+  return clock.wall() - due > LATE
 }
 
 /**

@@ -4,9 +4,6 @@ import type { Core } from './core.js'
 import { ignore, RealtimeError } from './errors.js'
 import type { Welcome } from './frames.js'
 
-/** Messages on their way at a time. */
-const WINDOW = 32
-
 /** What part of the server's limit the queue leaves itself, and of the time of keys, for the way there takes some too. */
 const SHARE = 0.8
 
@@ -33,7 +30,7 @@ interface Entry {
   settle (error?: RealtimeError, published?: Published): void
 }
 
-export function createQueue (core: Core, { wall, timeout, random, id }: ClientClock, { size = 1_000, storage }: ClientOptions['queue'] = {}): Queue {
+export function createQueue (core: Core, { wall, timeout, random, id }: ClientClock, { size = 1_000, inFlight = 32, storage }: ClientOptions['queue'] = {}): Queue {
   const backoff = createBackoff(random)
   let entries = new Set<Entry>()
   let flying = 0
@@ -64,7 +61,7 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     if (!connected || !welcome) return
     for (const entry of entries) {
       const { message, settle } = entry
-      if (cancel || flying >= (single ? 1 : WINDOW)) return
+      if (cancel || flying >= (single ? 1 : inFlight)) return
       if (entry.flying) continue
       const { state, position } = core.room(message.roomId).haven()
       // In doubt, and nobody would recognise it: its key is forgotten, or the room is volatile and never knew it.

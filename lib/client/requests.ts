@@ -6,8 +6,11 @@ import type { Ack, ErrorFrame } from './frames.js'
 
 /** Frames that want an answer. None is ever sent twice. */
 export interface Requests {
-  /** @param now - send although not caught up: what catching up is made of */
-  request (frame: object, options?: RequestOptions, now?: boolean): Promise<Ack>
+  /**
+   * @param take - takes the answer before the next frame is read, which a promise does not: several frames may come at once. With it
+   * the frame is sent although the client has not caught up: it is part of that.
+   */
+  request (frame: object, take?: (ack: Ack) => void, options?: RequestOptions): Promise<Ack>
   /** Caught up: what waited for that may go. */
   flush (): void
   answer (frame: Ack | ErrorFrame): void
@@ -18,6 +21,7 @@ export interface Requests {
 interface Pending {
   /** What is sent once there is a connection; absent when that is done. */
   frame?: object
+  take?: (ack: Ack) => void
   resolve (ack: Ack): void
   reject (error: RealtimeError): void
 }
@@ -34,18 +38,18 @@ export function createRequests (core: Core): Requests {
   }
 
   return {
-    request (frame, { timeout = core.wait, signal } = {}, now = core.connected) {
+    request (frame, take, { timeout = core.wait, signal } = {}) {
       const id = ++lastId
       let done = ignore
       const promise = new Promise<Ack>((resolve, reject) => {
         const abort = (): void => reject(new RealtimeError('aborted'))
         const cancel = deadline(core.clock, () => reject(new RealtimeError('timeout')), timeout)
-        const pending: Pending = { frame: { id, ...frame }, resolve, reject }
+        const pending: Pending = { frame: { id, ...frame }, take, resolve, reject }
         pendings.set(id, pending)
         signal?.addEventListener('abort', abort)
         if (core.ended) reject(new RealtimeError('closed'))
         else if (signal?.aborted) abort()
-        else if (now) transmit(pending)
+        else if (take || core.connected) transmit(pending)
         done = () => {
           pendings.delete(id)
           cancel()
@@ -61,8 +65,10 @@ export function createRequests (core: Core): Requests {
     },
     answer (frame) {
       const pending = pendings.get(frame.id)
-      if (frame.type === 'ack') pending?.resolve(frame)
-      else (pending?.reject ?? core.report)(errorOf(frame))
+      if (frame.type === 'ack') {
+        pending?.take?.(frame)
+        pending?.resolve(frame)
+      } else (pending?.reject ?? core.report)(errorOf(frame))
     },
     fail (final) {
       pendings.forEach(({ frame, reject }) => {

@@ -14,9 +14,10 @@ export async function resume (core: Core, { userId, inbox, limits }: Welcome): P
   core.userId = userId
   do {
     const parts = rooms.splice(0, Math.ceil(limits.maxPayload / ROOM) - 1).map((room) => room.resuming())
-    const answer = await core.request({ type: 'resume', inbox: since, rooms: parts.map(({ request }) => request) }, {}, true)
-    core.replay(answer.inbox)
-    answer.rooms.forEach((part, index) => parts[index]?.answer(part))
-    since = answer.inbox.more ? core.inbox : undefined
+    await core.request({ type: 'resume', inbox: since, rooms: parts.map(({ request }) => request) }, ({ inbox, rooms }) => {
+      core.replay(inbox)
+      rooms.forEach((part, index) => parts[index]?.answer(part))
+      since = inbox.more ? core.inbox : undefined
+    })
   } while (rooms.length || since)
 }

@@ -7,7 +7,7 @@ import { CHANGE } from './core.js'
 import type { Core } from './core.js'
 import { createEmitter } from './emitter.js'
 import type { Handler } from './emitter.js'
-import { errorOf, RealtimeError } from './errors.js'
+import { errorOf, ignore, RealtimeError } from './errors.js'
 import type { JoinAnswer, PresencePage, RoomFrame, RoomMessageFrame } from './frames.js'
 import { iterate } from './iterate.js'
 import { createMembers } from './presence.js'
@@ -123,7 +123,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
 
   function join (): void {
     const { request, answer } = resuming()
-    core.request({ type: 'join', ...request }, {}, true).then(answer, guard(refused))
+    core.request({ type: 'join', ...request }, answer).catch(guard(refused))
   }
 
   function refused (error: RealtimeError): void {
@@ -197,7 +197,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
   function snapshot (page: PresencePage, first?: boolean): void {
     const after = members.page(page, first)
     const more = (): void => {
-      core.request({ type: 'presence', roomId: id, after }).then(guard(snapshot), guard(({ retryable, retryAfter }: RealtimeError) => {
+      core.request({ type: 'presence', roomId: id, after }, guard(snapshot)).catch(guard(({ retryable, retryAfter }: RealtimeError) => {
         if (retryable) timeout(guard(more), backoff.next(retryAfter))
       }))
     }
@@ -263,7 +263,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
     },
     leave () {
       if (!wanted()) return
-      if (asked) void core.request({ type: 'leave', roomId: id }, {}, true)
+      if (asked) void core.request({ type: 'leave', roomId: id }, ignore)
       end('left', new RealtimeError('left'))
     },
     frame (frame) {
@@ -287,7 +287,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
       }
     },
     send: (content, options) => publish(DEFAULT_EVENT, content, options),
-    history: ({ before, after, limit = 50, ...options } = {}) => core.request({ type: 'history', roomId: id, before, after, limit }, options),
+    history: ({ before, after, limit = 50, ...options } = {}) => core.request({ type: 'history', roomId: id, before, after, limit }, undefined, options),
     setTyping (typing) {
       if (typing === !!cancelTyping) return
       if (typing) return tellTyping()
