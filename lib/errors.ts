@@ -47,6 +47,8 @@ export const errors = {
   RT_ERR_FORBIDDEN_ORIGIN: fixed('RT_ERR_FORBIDDEN_ORIGIN', 'The origin is not allowed', 403),
   RT_ERR_OTHER_USER: fixed('RT_ERR_OTHER_USER', 'The connection belongs to another user', 403),
   RT_ERR_CONNECTION_NOT_FOUND: fixed('RT_ERR_CONNECTION_NOT_FOUND', 'There is no such connection', 404),
+  RT_ERR_NO_ROUTE: fixed('RT_ERR_NO_ROUTE', 'There is nothing here', 404),
+  RT_ERR_METHOD: fixed('RT_ERR_METHOD', 'This is a WebSocket endpoint: nothing but GET', 405),
   RT_ERR_UPGRADE_REQUIRED: fixed('RT_ERR_UPGRADE_REQUIRED', 'This is a WebSocket endpoint: send an upgrade', 426),
   RT_ERR_TOO_MANY: detailed('RT_ERR_TOO_MANY', 'Too many: %s', 429),
   RT_ERR_OVERLOADED: detailed('RT_ERR_OVERLOADED', 'Overloaded: %s', 503),

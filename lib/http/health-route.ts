@@ -1,15 +1,18 @@
 import type { FastifyInstance } from 'fastify'
+import { refuseUpgrade } from './kit.js'
 import type { Kit } from './kit.js'
 import { openRoute } from './openapi.js'
+import { logSerializers } from './redact.js'
 
 /** `GET {path}/health` (liveness: the process answers) and `GET {path}/health/ready` (readiness: it can do its work). */
 export function healthRoute (fastify: FastifyInstance, { options, deps }: Kit): void {
   const config = { ...openRoute, rateLimit: false } as const
+  const common = { config, logLevel: 'warn', logSerializers, onRequest: refuseUpgrade } as const
   const url = `${options.path}/health`
 
-  fastify.get(url, { schema: liveness, config, logLevel: 'warn' }, async () => ({ status: 'ok', uptime: process.uptime() }))
+  fastify.get(url, { ...common, schema: liveness }, async () => ({ status: 'ok', uptime: process.uptime() }))
 
-  fastify.get(`${url}/ready`, { schema: readiness, config, logLevel: 'warn' }, async (_request, reply) => {
+  fastify.get(`${url}/ready`, { ...common, schema: readiness }, async (_request, reply) => {
     const bridge = deps.bridge.status().state
     const draining = deps.draining()
     const ready = bridge === 'up' && !draining

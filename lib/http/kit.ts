@@ -72,19 +72,28 @@ export function pageRoute ({ gate, options }: Kit) {
   }
 }
 
+/**
+ * First onRequest hook of routes that are no WebSocket: @fastify/websocket would accept an upgrade there before it is known whose it
+ * is, and log its whole URL.
+ */
+export async function refuseUpgrade (request: FastifyRequest): Promise<void> {
+  if (request.ws) throw new errors.RT_ERR_NO_ROUTE()
+}
+
 /** For @fastify/swagger. */
-const hidden: FastifySchema & { hide: boolean } = { hide: true }
+export const hidden: FastifySchema & { hide: boolean } = { hide: true }
 
 /** Answers preflights for {@link pageRoute}s. */
-export function preflightRoute (fastify: FastifyInstance, { gate }: Kit, url: string, method: 'GET' | 'POST'): void {
+export function preflightRoute (fastify: FastifyInstance, { gate, options }: Kit, url: string, method: 'GET' | 'POST'): void {
   fastify.route({
     method: 'OPTIONS',
     url,
     schema: hidden,
-    config: openRoute,
+    config: { ...openRoute, ...(typeof options.origins === 'function' && { rateLimit: rateLimitConfig(options.limits.handshakes) }) },
     logSerializers,
-    onRequest: [gate.decide],
+    onRequest: [refuseUpgrade, gate.decide],
     preParsing: [gate.enforce],
+    onError: [errorHeaders],
     handler: gate.preflight(method)
   })
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { errors } from '../errors.js'
 import { available, errorResponses } from './answers.js'
-import { identification, pageRoute, preflightRoute } from './kit.js'
+import { identification, pageRoute, preflightRoute, refuseUpgrade } from './kit.js'
 import type { Kit } from './kit.js'
 
 /** `POST {path}/renew`: a new credential for a live connection of the same user. */
@@ -9,8 +9,10 @@ export function renewRoute (fastify: FastifyInstance, kit: Kit): void {
   const { options, deps } = kit
   const { identify, identityOf } = identification(kit)
   const url = `${options.path}/renew`
+  const page = pageRoute(kit)
   fastify.route<{ Body: { connectionId: string } }>({
-    ...pageRoute(kit),
+    ...page,
+    onRequest: [refuseUpgrade, ...page.onRequest],
     method: 'POST',
     url,
     schema,

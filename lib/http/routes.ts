@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { healthRoute } from './health-route.js'
 import type { Kit } from './kit.js'
+import { otherRoutes } from './other-routes.js'
 import { renewRoute } from './renew-route.js'
 import { statsRoute } from './stats-route.js'
 import { ticketRoute } from './ticket-route.js'
@@ -15,4 +16,5 @@ export async function httpRoutes (fastify: FastifyInstance, kit: Kit): Promise<v
   renewRoute(fastify, kit)
   statsRoute(fastify, kit)
   if (kit.options.health.enabled) healthRoute(fastify, kit)
+  otherRoutes(fastify, kit)
 }

@@ -1,14 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import { errorResponses } from './answers.js'
-import { identification, pageRoute, preflightRoute } from './kit.js'
+import { identification, pageRoute, preflightRoute, refuseUpgrade } from './kit.js'
 import type { Kit } from './kit.js'
 
 /** `POST {path}/ticket`: a one-time credential for the query string of a handshake, in return for a header or cookie. */
 export function ticketRoute (fastify: FastifyInstance, kit: Kit): void {
   const { identify, identityOf } = identification(kit)
   const url = `${kit.options.path}/ticket`
+  const page = pageRoute(kit)
   fastify.route({
-    ...pageRoute(kit),
+    ...page,
+    onRequest: [refuseUpgrade, ...page.onRequest],
     method: 'POST',
     url,
     schema,
