@@ -100,7 +100,11 @@ await t.test('a function decides alone; only true lets in', async t => {
   const from = async (origin: string) => (await dial(t, app, { token: app.token(), headers: { origin } })).status
   t.equal(await from('https://good.example'), 101)
   t.equal(await from('https://other.example'), 403)
-  t.equal(await from('https://broken.example'), 500)
+  const broken = await dial(t, app, { token: app.token(), headers: { origin: 'https://broken.example' } })
+  t.equal(broken.status, 503)
+  t.ok(broken.headers['retry-after'])
+  t.notMatch(broken.body, 'lookup failed', 'that is for the log')
+  t.match(app.logs.join(''), 'lookup failed')
   t.equal((await dial(t, app, { token: app.token() })).status, 101)
   t.equal(asked.length, 3, 'not asked without an Origin')
 })
@@ -144,4 +148,14 @@ await t.test('over HTTP/2 the host is in :authority', async t => {
   t.equal(await from(`http://127.0.0.1:${port}`), 401)
   t.equal(await from(`http://127.0.0.1:${port}`, { authorization }), 426)
   t.equal(await from('http://evil.example', { authorization }), 403)
+})
+
+await t.test('a function is not asked over the rate limit', async t => {
+  let asked = 0
+  const app = await httpApp(t, { origins: () => { asked++; return true }, limits: { handshakes: { max: 2 } } })
+  const ask = () => fetch(app.url(), { headers: { origin: 'https://app.example.com', authorization: `Bearer ${app.token()}` } })
+  const answers = [await ask(), await ask(), await ask()]
+  t.same(answers.map(({ status }) => status), [426, 426, 429])
+  t.same(answers.map(({ headers }) => headers.get('access-control-allow-origin')), ['https://app.example.com', 'https://app.example.com', null])
+  t.equal(asked, 2)
 })

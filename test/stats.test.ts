@@ -53,3 +53,11 @@ await t.test('503 while the other nodes cannot be asked', async t => {
   app.state.bridge = 'down'
   t.equal((await stats(app)).status, 503)
 })
+
+await t.test('503 where stats.authorize fails, and why is for the log', async t => {
+  const app = await httpApp(t, { stats: { authorize: () => { throw new Error('password of the database') } } })
+  const { status, body } = await stats(app)
+  t.equal(status, 503)
+  t.notMatch(JSON.stringify(body), 'password')
+  t.match(app.logs.join(''), 'password of the database')
+})

@@ -16,25 +16,33 @@ export class OriginGate {
   }
 
   /**
-   * First onRequest hook of a route: decides, and sets the headers without which a page cannot read any later answer, the
-   * refusals included. Refuses nothing yet, so that handshakes from wrong origins count toward the rate limit too.
+   * First onRequest hook of a route: decides what can be decided at once, and sets the headers without which a page cannot read any
+   * later answer, the refusals included. Refuses nothing yet, so that handshakes from wrong origins count toward the rate limit too.
    */
   readonly decide = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const origin = originOf(request)
     vary(reply)
-    const allowed = await this.#policy(request) === true
-    this.#allowed.set(request, allowed)
     reply.removeHeader('access-control-allow-origin')
     reply.removeHeader('access-control-allow-credentials')
+    const allowed = this.#policy.listed(request)
+    if (allowed !== undefined) this.#note(request, reply, allowed)
+  }
+
+  /**
+   * Refuses what was decided against. A preParsing hook: after the rate limit, so that nobody has the application's `origins` called
+   * without bound, and before a byte of the body is read.
+   */
+  readonly enforce = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    if (!this.#allowed.has(request)) this.#note(request, reply, await this.#policy.ask(request))
+    if (this.#allowed.get(request) !== true) throw new errors.RT_ERR_FORBIDDEN_ORIGIN()
+  }
+
+  #note (request: FastifyRequest, reply: FastifyReply, allowed: boolean): void {
+    this.#allowed.set(request, allowed)
+    const origin = originOf(request)
     if (!allowed || origin === undefined) return
     reply.header('access-control-allow-origin', origin)
     reply.header('access-control-allow-credentials', 'true')
     reply.header('access-control-expose-headers', 'Retry-After')
-  }
-
-  /** Refuses what was decided against. A preParsing hook: after the rate limit, before a byte of the body is read. */
-  readonly enforce = async (request: FastifyRequest): Promise<void> => {
-    if (this.#allowed.get(request) !== true) throw new errors.RT_ERR_FORBIDDEN_ORIGIN()
   }
 
   /** Answers a preflight for a route with this method. */

@@ -1,19 +1,37 @@
 import type { FastifyRequest } from 'fastify'
+import { errors } from '../errors.js'
 import type { ResolvedOptions } from '../options.js'
 
 /**
  * Whether the page behind a request may connect. Browsers send Origin with every handshake and every POST and let no page
  * change it, so this is what keeps other sites from using a visitor's cookie.
  */
-export type OriginPolicy = (request: FastifyRequest) => boolean | Promise<boolean>
+export interface OriginPolicy {
+  /** What is known at once; `undefined`: only the application knows. */
+  listed (request: FastifyRequest): boolean | undefined
+  /** Asks the application, where {@link OriginPolicy.listed} does not know. */
+  ask (request: FastifyRequest): Promise<boolean>
+}
 
 export function originPolicy ({ origins, allowNoOrigin }: Pick<ResolvedOptions, 'origins' | 'allowNoOrigin'>): OriginPolicy {
-  return request => {
-    const origin = originOf(request)
-    if (origin === undefined) return allowNoOrigin
-    if (typeof origins === 'function') return origins(origin, request)
-    if (origins !== null) return origins.has(origin)
-    return isSameOrigin(origin, hostOf(request), isEncrypted(request))
+  return {
+    listed (request) {
+      const origin = originOf(request)
+      if (origin === undefined) return allowNoOrigin
+      if (typeof origins === 'function') return undefined
+      if (origins !== null) return origins.has(origin)
+      return isSameOrigin(origin, hostOf(request), isEncrypted(request))
+    },
+    async ask (request) {
+      const origin = originOf(request)
+      if (origin === undefined || typeof origins !== 'function') return false
+      try {
+        return await origins(origin, request) === true
+      } catch (cause) {
+        request.log.error({ err: cause }, 'realtime: origins failed')
+        throw new errors.RT_ERR_UNAVAILABLE('the origin cannot be checked', { cause })
+      }
+    }
   }
 }
 

@@ -1,6 +1,8 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { RealtimeUser } from '../../types/user.js'
+import { errors } from '../errors.js'
 import { available, errorHeaders, errorResponses } from './answers.js'
-import { identification } from './kit.js'
+import { identification, refuseUpgrade } from './kit.js'
 import type { Kit } from './kit.js'
 import { bearerRoute } from './openapi.js'
 import { rateLimitConfig } from './rate-limit.js'
@@ -20,6 +22,7 @@ export function statsRoute (fastify: FastifyInstance, kit: Kit): void {
     schema,
     logSerializers,
     config: { ...bearerRoute, rateLimit: rateLimitConfig(options.limits.handshakes) },
+    onRequest: [refuseUpgrade],
     preValidation: [identify],
     onError: [errorHeaders],
     async handler (request, reply) {
@@ -27,11 +30,21 @@ export function statsRoute (fastify: FastifyInstance, kit: Kit): void {
       const { after, limit = PAGE } = request.query
       reply.header('cache-control', 'no-store')
       const stats = await available('stats', deps.stats())
-      if (options.stats.authorize === null || await options.stats.authorize({ user, request }) !== true) return stats
+      if (!await mayName({ user, request })) return stats
       const { rooms: roomNames, more } = await available('stats', deps.rooms(after, limit))
       return more ? { ...stats, roomNames, more } : { ...stats, roomNames }
     }
   })
+
+  async function mayName (asking: { user: RealtimeUser, request: FastifyRequest }): Promise<boolean> {
+    try {
+      return options.stats.authorize !== null && await options.stats.authorize(asking) === true
+    } catch (cause) {
+      // What it says is for the log: it may name what is behind it.
+      asking.request.log.error({ err: cause }, 'realtime: stats.authorize failed')
+      throw new errors.RT_ERR_UNAVAILABLE('stats', { cause })
+    }
+  }
 }
 
 const count = { type: 'integer' }
