@@ -5,6 +5,7 @@ import { createApp } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { TestClient } from './helpers/client.js'
 import { disconnected } from './helpers/events.js'
+import { captureLog } from './helpers/log.js'
 
 const rooms = { 'chat:{id}': { join: () => true, publish: 'members' as const, presence: true } }
 const roomId = 'chat:1'
@@ -71,5 +72,12 @@ await t.test('its heart beats', async (t) => {
   const testApp = await createApp(t, { rooms, heartbeat: { interval: 100, timeout: 100 } })
   const ann = await inject(testApp, 'ann')
   for (let beat = 0; beat < 5; beat++) await once(ann.ws, 'ping')
+  await ann.settled()
+})
+
+await t.test('also where the proxy is trusted, though there is no socket to ask for the address', async (t) => {
+  const testApp = await createApp(t, { rooms, fastify: { trustProxy: true, logger: captureLog().logger } })
+  await t.rejects(testApp.app.injectWS('/realtime', { headers: { host: 'localhost' } }), { message: /401/ })
+  const ann = await inject(testApp, 'ann')
   await ann.settled()
 })

@@ -62,6 +62,15 @@ export class Admission {
 
 /** What connections of one origin share: an IPv4 address, or the /64 of an IPv6 one. An injected socket has none. */
 export function addressOf (request: FastifyRequest): string | undefined {
-  const ip: string | undefined = request.ip
+  const ip = ipOf(request)
   return ip ? normalizeIP(ip) : undefined
+}
+
+/** As Fastify sees it. With `trustProxy` it throws where there is no socket, and that would leave an injected upgrade without answer. */
+export function ipOf (request: FastifyRequest): string | undefined {
+  try {
+    return request.ip
+  } catch {
+    return undefined
+  }
 }

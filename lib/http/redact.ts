@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { ipOf } from './admission.js'
 
 /**
  * How requests of our routes are logged: as Fastify does, without the values of the query string, which may be a ticket or a
@@ -10,10 +11,19 @@ export const logSerializers = {
       method: request.method,
       url: redactUrl(request.url),
       version: request.headers['accept-version'],
-      host: request.host,
-      remoteAddress: request.ip,
+      host: hostOf(request),
+      remoteAddress: ipOf(request),
       remotePort: request.socket?.remotePort
     }
+  }
+}
+
+/** With `trustProxy` it throws like the address where there is no socket. */
+function hostOf (request: FastifyRequest): string | undefined {
+  try {
+    return request.host
+  } catch {
+    return request.headers.host
   }
 }
 
