@@ -86,6 +86,10 @@ await t.test('an unsigned cookie only where the option says so', async t => {
 
 await t.test('a cookie needs @fastify/cookie and an option', async t => {
   await t.rejects(httpApp(t, { auth: { secret: SECRET, cookie: { cookieName: 'session' } } }), { code: 'RT_ERR_OPTION', message: /auth\.cookie/ })
+  const withoutSecret = { before: async (app: FastifyInstance) => { await app.register(cookie) } }
+  await t.rejects(httpApp(t, { auth: { secret: SECRET, cookie: { cookieName: 'session' } } }, withoutSecret), { message: /with a secret/ })
+  const unsigned = await httpApp(t, { auth: { secret: SECRET, cookie: { cookieName: 'session', signed: false } } }, withoutSecret)
+  t.equal((await dial(t, unsigned, { headers: { cookie: `session=${unsigned.token()}` } })).status, 101)
   const app = await httpApp(t, {}, { before: cookies })
   t.equal((await dial(t, app, { headers: { cookie: `session=${app.app.signCookie(app.token())}` } })).status, 401)
 })

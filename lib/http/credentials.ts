@@ -112,15 +112,16 @@ function bearerOf (request: FastifyRequest): string | undefined {
 }
 
 function cookieReader (fastify: FastifyInstance, { cookieName, signed }: NonNullable<ResolvedJwtAuth['cookie']>) {
-  if (!fastify.hasDecorator('parseCookie') || !fastify.hasDecorator('unsignCookie')) {
-    throw new errors.RT_ERR_OPTION('auth.cookie needs @fastify/cookie, registered before')
+  if (!fastify.hasDecorator('parseCookie')) throw new errors.RT_ERR_OPTION('auth.cookie needs @fastify/cookie, registered before')
+  if (signed && !fastify.hasDecorator('unsignCookie')) {
+    throw new errors.RT_ERR_OPTION('auth.cookie needs @fastify/cookie with a secret, registered before')
   }
   const parse = fastify.getDecorator<(header: string) => Record<string, string | undefined>>('parseCookie')
-  const unsign = fastify.getDecorator<(value: string) => { valid: boolean, value: string | null }>('unsignCookie')
+  const unsign = signed ? fastify.getDecorator<(value: string) => { valid: boolean, value: string | null }>('unsignCookie') : undefined
   return (request: FastifyRequest): string | undefined => {
     // From the header itself: request.cookies may be filled by a hook that has not run yet.
     const value = request.headers.cookie === undefined ? undefined : parse(request.headers.cookie)[cookieName]
-    if (value === undefined || !signed) return value
+    if (value === undefined || unsign === undefined) return value
     const unsigned = unsign(value)
     // Present but not ours: it decides, so nothing else is tried.
     return unsigned.valid ? unsigned.value ?? '' : ''
