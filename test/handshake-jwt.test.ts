@@ -126,7 +126,8 @@ await t.test('auth.user maps the payload', async t => {
   const auth: AuthOptions = {
     secret: SECRET,
     async user ({ uid }) {
-      if (uid === 'nobody') throw new Error('no such user')
+      if (uid === 'nobody') throw Object.assign(new Error('no such user'), { statusCode: 401 })
+      if (uid === 'later') throw new Error('the database is down')
       return { id: `u-${String(uid)}`, name: 'Ada' }
     }
   }
@@ -134,6 +135,7 @@ await t.test('auth.user maps the payload', async t => {
   t.equal(await statusOf(t, app, app.token({ sub: undefined, uid: 7 })), 101)
   t.same(app.accepted[0]?.identity.user, { id: 'u-7', name: 'Ada' })
   t.equal(await statusOf(t, app, app.token({ uid: 'nobody' })), 401)
+  t.equal(await statusOf(t, app, app.token({ uid: 'later' })), 503, 'a failure is no verdict on the token')
   t.equal(await statusOf(t, app, app.token({ uid: '{' })), 401, 'the id is checked all the same')
   t.equal(await statusOf(t, app, app.token({ uid: 7, exp: undefined })), 401, 'and exp')
 })

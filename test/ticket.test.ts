@@ -111,3 +111,15 @@ await t.test('503 while the store is away, on both ends', async t => {
   app.state.bridge = 'up'
   t.equal(await redeem(t, app, ticket), 101)
 })
+
+await t.test('a user that JSON cannot carry gets no ticket, and no internals', async t => {
+  for (const user of [{ id: 'ada', balance: 1n }, { id: 'ada', toJSON: () => ({ id: 'bob' }) }]) {
+    const app = await httpApp(t, { auth: { authenticate: () => ({ user }) } })
+    const response = await fetch(app.url('/realtime/ticket'), { method: 'POST' })
+    t.equal(response.status, 500)
+    const body = await response.json()
+    t.match(body, { code: 'RT_ERR_BAD_ARGUMENT' })
+    t.notMatch(JSON.stringify(body), /BigInt|toJSON/)
+    t.equal(app.tickets.size, 0)
+  }
+})

@@ -30,7 +30,7 @@ export interface JwtAuthOptions {
   algorithms?: readonly string[] | undefined
   /**
    * Makes the user of a verified payload. Without it the payload itself, its `sub` as `id`, which must be a non-empty string.
-   * Throwing, and an id that is not 1 to 200 bytes, is 401.
+   * No object, and an id that is not 1 to 200 bytes, is 401; throwing is answered as that of `authenticate`.
    */
   user?(payload: Readonly<Record<string, unknown>>): RealtimeUser | Promise<RealtimeUser>
   /** Also take the token from a cookie; header and subprotocol come first. */

@@ -91,7 +91,8 @@ function jwt (fastify: FastifyInstance, auth: ResolvedJwtAuth, { verify, clock }
     const claimed = await verified(request, token, verify)
     const claims = claimsOf(token)
     const expiresAt = expiryOf(claims, auth.requireExp)
-    const user = auth.user ? await mapped(request, auth.user, claims) : userOf(claimed, claims)
+    const { user: map } = auth
+    const user = map ? await guarded(request, () => map(claims)) : userOf(claimed, claims)
     return identify(request, user, expiresAt, clock)
   }
 }
@@ -189,15 +190,6 @@ function userOf (claimed: unknown, claims: Record<string, unknown>): RealtimeUse
   return { ...user, id }
 }
 
-async function mapped (request: FastifyRequest, map: NonNullable<ResolvedJwtAuth['user']>, claims: Record<string, unknown>): Promise<RealtimeUser> {
-  try {
-    return await map(claims)
-  } catch (err) {
-    request.log.info({ err }, 'realtime: auth.user refused a token')
-    throw unauthorized('no such user')
-  }
-}
-
 /** The application's authentication: its 4xx errors are answers, any other is a failure and no verdict on the credentials. */
 async function guarded<T> (request: FastifyRequest, authenticate: () => T | Promise<T>): Promise<T> {
   try {
@@ -207,7 +199,7 @@ async function guarded<T> (request: FastifyRequest, authenticate: () => T | Prom
   }
 }
 
-/** The answer to an error of @fastify/jwt, of the key lookup and `trusted` behind it, or of `authenticate`. */
+/** The answer to an error of @fastify/jwt, of the key lookup and `trusted` behind it, or of `authenticate` and `auth.user`. */
 function refusal (request: FastifyRequest, err: unknown): Error {
   const { code, statusCode } = isRecord(err) ? err : {}
   if (err instanceof Error && typeof code === 'string' && /^FA?ST_JWT_/.test(code)) {

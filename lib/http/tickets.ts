@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Bridge } from '../bridge/bridge.js'
 import type { Clock } from '../clock.js'
 import type { RealtimeUser } from '../../types/user.js'
+import { errors } from '../errors.js'
 import { isUserId } from '../protocol/names.js'
 import { available } from './answers.js'
 import type { Identity } from './contract.js'
@@ -25,9 +26,8 @@ export class Tickets {
     const now = this.#clock.wall()
     const expiresAt = Math.min(now + TICKET_TTL, identity.expiresAt ?? Infinity)
     const { user, origin } = identity
-    await available('tickets', this.#bridge.putTicket(keyOf(ticket), JSON.stringify({
-      user, credentialExpiresAt: identity.expiresAt, origin: origin ?? null, expiresAt
-    }), Math.max(1, expiresAt - now)))
+    const kept = serialize({ user, credentialExpiresAt: identity.expiresAt, origin: origin ?? null, expiresAt })
+    await available('tickets', this.#bridge.putTicket(keyOf(ticket), kept, Math.max(1, expiresAt - now)))
     return { ticket, expiresAt }
   }
 
@@ -49,6 +49,21 @@ interface Kept {
   readonly credentialExpiresAt: number | null
   readonly origin: string | null
   readonly expiresAt: number
+}
+
+/** A ticket carries the user as JSON: one that JSON cannot carry, or makes somebody else of, gets none. */
+function serialize (kept: Kept): string {
+  let text: string
+  try {
+    text = JSON.stringify(kept)
+  } catch (cause) {
+    throw new errors.RT_ERR_BAD_ARGUMENT('the user cannot be put into a ticket: it is not JSON', { cause })
+  }
+  const read: unknown = JSON.parse(text)
+  if (!isKept(read) || read.user.id !== kept.user.id) {
+    throw new errors.RT_ERR_BAD_ARGUMENT('the user cannot be put into a ticket: JSON changes its id')
+  }
+  return text
 }
 
 /** Written by another node, perhaps of another version. */
