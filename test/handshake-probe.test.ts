@@ -38,9 +38,13 @@ await t.test('it neither spends nor checks a ticket', async t => {
   t.equal((await dial(t, app, { path: `/realtime?ticket=${ticket}` })).status, 101)
 })
 
-await t.test('HEAD is not there, other methods are not either', async t => {
+await t.test('HEAD and other methods are answered with those there are', async t => {
   const app = await httpApp(t)
-  for (const method of ['HEAD', 'POST', 'PUT']) t.equal((await fetch(app.url(), { method })).status, 404, method)
+  for (const method of ['HEAD', 'POST', 'PUT']) {
+    const response = await fetch(app.url(), { method })
+    t.equal(response.status, 405, method)
+    t.equal(response.headers.get('allow'), 'GET, OPTIONS', method)
+  }
 })
 
 await t.test('draining refuses handshakes with 503', async t => {

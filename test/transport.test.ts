@@ -185,7 +185,8 @@ for (const [name, setup] of Object.entries({
     outbox.push(frame)
     await turn()
     t.same(events, ['overflow'])
-    t.equal(transport.bufferedAmount, left)
+    // What is still being compressed may get smaller meanwhile.
+    t.ok(transport.bufferedAmount <= left, 'nothing was added')
   })
 
   await t.test(`a ping, with ${name}`, async t => {
