@@ -15,7 +15,8 @@ export interface Queue {
   pending (): StoredMessage[]
   /** Takes over what an earlier page left. Before the first connection. */
   load (): Promise<void>
-  push (roomId: string, event: string, content: unknown, key?: string): Promise<Published>
+  /** @param problem - why it cannot be published at all */
+  push (roomId: string, event: string, content: unknown, key?: string, problem?: RealtimeError | false): Promise<Published>
   /** Sends what can be sent. */
   pump (): void
   /** The connection is gone: old waits mean nothing. */
@@ -129,8 +130,9 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       for (const message of stored) if (![...fresh].some((entry) => entry.message.key === message.key)) enter({ ...message }, ignore)
       entries = new Set([...entries, ...fresh])
     },
-    push (roomId, event, content = null, key = id()) {
+    push (roomId, event, content = null, key = id(), problem) {
       const promise = new Promise<Published>((resolve, reject) => {
+        if (problem) throw problem
         if (core.ended) throw new RealtimeError('closed')
         if (entries.size >= size) throw new RealtimeError('queue_full')
         lastAt = Math.max(lastAt + 1, wall())

@@ -74,7 +74,9 @@ export function createRoom (id: string, core: Core): RoomHandle {
   let reason = new RealtimeError('left')
   /** The server was asked on this connection. */
   let asked = false
-  let cancelTyping: (() => void) | undefined
+  /** Whether this user types here, and the timer that repeats it. */
+  let typing = false
+  let cancelTyping = ignore
   let presence: object | undefined
 
   function report (error: unknown): void {
@@ -145,7 +147,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
       position = rest.position
       if (more) join()
       if (first && presence) tellPresence()
-      if (first && cancelTyping) tellTyping()
+      if (first && typing) tellTyping()
       if (page) snapshot(page, true)
       else changed()
       core.queue.pump()
@@ -161,7 +163,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
   function end (how: 'left' | 'failed', error: RealtimeError): void {
     next()
     reason = error
-    stopTyping()
+    typing = false
     presence = undefined
     members.map.clear()
     typists.forEach((cancel) => cancel())
@@ -207,30 +209,23 @@ export function createRoom (id: string, core: Core): RoomHandle {
 
   // --- what is sent ---
 
-  function tell (typing: boolean): void {
-    if (state === 'joined') core.transmit({ type: 'typing', roomId: id, typing })
-  }
-
   function tellTyping (): void {
-    stopTyping()
-    tell(true)
-    cancelTyping = timeout(tellTyping, TYPING_EVERY)
-  }
-
-  function stopTyping (): void {
-    cancelTyping?.()
-    cancelTyping = undefined
+    cancelTyping()
+    // Told anew when it is joined again.
+    if (state !== 'joined') return
+    core.transmit({ type: 'typing', roomId: id, typing })
+    if (typing) cancelTyping = timeout(tellTyping, TYPING_EVERY)
   }
 
   function tellPresence (): void {
     core.request({ type: 'status', roomId: id, ...presence }).catch(guard(report))
   }
 
-  async function publish (event: string, content: unknown, { key }: { key?: string } = {}): Promise<Published> {
-    if (!wanted()) throw reason
+  function publish (event: string, content: unknown, { key }: { key?: string } = {}): Promise<Published> {
     // The server takes a message for the end of typing.
-    stopTyping()
-    return await core.queue.push(id, event, content, key)
+    cancelTyping()
+    typing = false
+    return core.queue.push(id, event, content, key, !wanted() && reason)
   }
 
   const room: RoomHandle = {
@@ -288,11 +283,10 @@ export function createRoom (id: string, core: Core): RoomHandle {
     },
     send: (content, options) => publish(DEFAULT_EVENT, content, options),
     history: ({ before, after, limit = 50, ...options } = {}) => core.request({ type: 'history', roomId: id, before, after, limit }, undefined, options),
-    setTyping (typing) {
-      if (typing === !!cancelTyping) return
-      if (typing) return tellTyping()
-      stopTyping()
-      tell(false)
+    setTyping (given) {
+      if (given === typing) return
+      typing = given
+      tellTyping()
     },
     setPresence (given) {
       presence = { ...presence, ...given }
