@@ -91,8 +91,7 @@ export interface StoredMessage {
 }
 
 /**
- * Where waiting messages survive a reload of the page. `localStorageQueue` and `indexedDBQueue` are two, and `customQueue` makes one
- * of anything that keeps texts by name. No method may throw or reject.
+ * Where waiting messages survive a reload of the page: implement it over whatever store the page has.
  */
 export interface QueueStorage {
   /** Everything stored, in the order of `at`. */
@@ -152,7 +151,7 @@ export interface ClientOptions {
   inbox?: string
   /** Hears what goes wrong without anybody waiting for it; the same as `on('error')`. */
   onError?: (error: unknown) => void
-  /** One socket for all tabs of a browser: `sharedTabs(userId)`. By default every tab has its own. */
+  /** One socket for all tabs of a browser, by whoever implements it. By default every tab has its own. */
   shareTabs?: (Socket: SocketClass) => SocketClass
   /** The `WebSocket` class. By default the global one. */
   WebSocket?: SocketClass
