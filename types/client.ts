@@ -91,7 +91,7 @@ export interface StoredMessage {
 }
 
 /**
- * Where waiting messages survive a reload of the page: implement it over whatever store the page has.
+ * Where waiting messages survive a reload of the page: implement it over whatever store the page has. No method may throw or reject.
  */
 export interface QueueStorage {
   /** Everything stored, in the order of `at`. */
