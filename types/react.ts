@@ -1,0 +1,142 @@
+/* The public types of fastify-realtime/react. */
+
+import type { ReactNode } from 'react'
+import type {
+  CallInput, CallOutput, CallsOf, Client, ClientEvents, ClientMessage, ClientMessageOf, ClientOptions, Gap, Member, Published, RequestOptions,
+  RoomState, SentContent, Status
+} from './client.js'
+import type { EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
+
+/** Props of `RealtimeProvider`: a client that the application made (and closes), or the options of one that the provider makes. */
+export type RealtimeProviderProps =
+  & { readonly children?: ReactNode }
+  & (
+    | { readonly client: Client, readonly options?: undefined }
+    /** Read once. The client connects when the provider is mounted and closes when it is unmounted; nothing happens on a server. */
+    | { readonly options: ClientOptions, readonly client?: undefined }
+  )
+
+/** How far a message of a list is: sent by this client and not acknowledged, there for everybody, or given up. */
+export type SendState = 'pending' | 'sent' | 'failed'
+
+/** A message of a list. A new object for every change. */
+export type ListedMessage<Message = ClientMessage> = Message & {
+  readonly state: SendState
+  /** For `key` of a list in React: the same from `pending` to `sent`, and no two have the same. */
+  readonly id: string
+  /** Why it failed. */
+  readonly error?: unknown
+}
+
+/** Options of `useRoom`. */
+export interface UseRoomOptions {
+  /**
+   * How many of the newest messages to begin with, 0 to 100. The first component in the room decides.
+   * @default 50
+   */
+  readonly history?: number
+  /**
+   * How many messages the list holds at most, 1 to 10,000; the oldest go first, except after `loadOlder`, when the bound grows by what
+   * was loaded, up to 10,000. Messages that are pending or failed do not count. The largest among the components in the room holds.
+   * @default 500
+   */
+  readonly limit?: number
+}
+
+/** A room as a component sees it. Functions stay the same as long as the room does. */
+export interface RoomView<Events> {
+  /** Oldest first; those of one's own that are pending or failed come last. */
+  readonly messages: ReadonlyArray<ListedMessage<ClientMessageOf<Events>>>
+  /** Publishes the event `message`, shown at once as `pending`. Never rejects: a message that is given up is `failed` in the list. */
+  send (content: SentContent<Events>): Promise<Published | undefined>
+  /** As `send`, for any event. */
+  publish<Event extends EventName<Events>> (event: Event, content: EventContent<Events, Event>): Promise<Published | undefined>
+  /** Sends a failed message again, with the key it had, unless its outcome is known to be a refusal of that key. */
+  retry (id: string): void
+  /** Takes a failed message out of the list. */
+  discard (id: string): void
+  /** Who is here, by user id, live. */
+  readonly members: readonly Member[]
+  /** Ids of other users who type. */
+  readonly typing: readonly string[]
+  /** Tells that this user types; ends by itself 5 s after the last call with `true`, with a message, and when the component goes. */
+  setTyping (typing: boolean): void
+  readonly status: RoomState
+  /** Why the room could not be joined, or a page of history not be read. */
+  readonly error: unknown
+  /** A gap that nobody has looked at: the list was begun anew, reload what else was derived from messages. */
+  readonly gap: Gap | undefined
+  /** There may be older messages. */
+  readonly hasOlder: boolean
+  readonly loadingOlder: boolean
+  /** Reads a page of older messages into the list. Calls while one is under way are that one. Resolves to whether there are still older ones. */
+  loadOlder (): Promise<boolean>
+}
+
+/** Who is in a room. */
+export interface PresenceView {
+  readonly members: readonly Member[]
+  /** Sets this user's status and meta, now and after every reconnect. */
+  setPresence (presence: { status?: string, meta?: unknown }): void
+}
+
+/** Options of `useDirect`. */
+export interface UseDirectOptions<Message> {
+  /** Called for each message; the latest one given is. A receipt goes to the server when it, and whatever it returns, went well. */
+  readonly onMessage?: (message: Message) => unknown
+  /**
+   * How many messages the list holds at most, 0 to 10,000.
+   * @default 100
+   */
+  readonly limit?: number
+}
+
+/** Direct messages since the component was mounted, oldest first. */
+export interface DirectView<Message> {
+  readonly messages: readonly Message[]
+  /** The last gap of the inbox since then. */
+  readonly gap: Gap | undefined
+}
+
+/** A call and what became of the last one. */
+export interface CallView<Input, Output> {
+  /** Asks; rejects as `client.call` does. One that is overtaken by a later one still settles, and leaves the state alone. */
+  call (content: Input, options?: RequestOptions): Promise<Output>
+  readonly pending: boolean
+  /** What the last one that succeeded gave. */
+  readonly data: Output | undefined
+  /** Why the last one failed. */
+  readonly error: unknown
+  reset (): void
+}
+
+/** The classic: one connection, all messages of all rooms, and a function to send. */
+export interface WebSocketView {
+  readonly connected: boolean
+  readonly messages: readonly ClientMessage[]
+  /** Sends to a room; joins it if necessary. */
+  send (roomId: string, content: unknown): Promise<Published>
+}
+
+/** Options of `useWebSocket`: those of a client but its address, read once. */
+export interface UseWebSocketOptions extends Omit<ClientOptions, 'url' | 'autoConnect'> {
+  /**
+   * How many messages the list holds at most.
+   * @default 100
+   */
+  readonly limit?: number
+}
+
+/** The hooks, typed by an Api. */
+export interface Hooks<Api> {
+  /** The client of the provider above. */
+  useClient (): Client<Api>
+  /** What the client is doing; rerenders on every change. */
+  useConnection (): Status
+  /** Joins a room for as long as any component is in it; `null`: none. */
+  useRoom<const Id extends string> (roomId: (Id & KnownRoom<Api, Id>) | null, options?: UseRoomOptions): RoomView<RoomEvents<Api, Id>>
+  /** Who is in a room; joins it as `useRoom` does, and shares its membership. */
+  usePresence<const Id extends string> (roomId: (Id & KnownRoom<Api, Id>) | null): PresenceView
+  useDirect (options?: UseDirectOptions<ClientEvents<Api>['direct']>): DirectView<ClientEvents<Api>['direct']>
+  useCall<Name extends EventName<CallsOf<Api>>> (name: Name): CallView<CallInput<Api, Name>, CallOutput<Api, Name>>
+}
