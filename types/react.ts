@@ -26,6 +26,8 @@ export type ListedMessage<Message = ClientMessage> = Message & {
   readonly id: string
   /** Why it failed. */
   readonly error?: unknown
+  /** Messages may be missing before this one: the log could not be continued there. */
+  readonly gap?: Gap
 }
 
 /** Options of `useRoom`. */
@@ -64,7 +66,7 @@ export interface RoomView<Events> {
   readonly status: RoomState
   /** Why the room could not be joined, or a page of history not be read. */
   readonly error: unknown
-  /** A gap that nobody has looked at: the list was begun anew, reload what else was derived from messages. */
+  /** The last gap since the list began, also marked in the list: reload what else was derived from messages. */
   readonly gap: Gap | undefined
   /** There may be older messages. */
   readonly hasOlder: boolean
