@@ -1,7 +1,7 @@
 // Sees to it that the programs which the tests run beside Node are there: installs them through the system's package manager where
 // that is allowed, and otherwise says in one line what to install.
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -10,11 +10,16 @@ const programs = [
   { variable: 'CHROMIUM', names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'], apt: 'chromium' }
 ]
 
+/** In ms. A package manager that waits for an answer, or for a mirror that is not there, must not hold up the tests for ever. */
+const PATIENCE = 10 * 60_000
+
 /** Where a program of {@link programs} is, by its Debian package; undefined: nowhere. */
 export function findProgram (apt) {
   const { variable, names } = programs.find((program) => program.apt === apt)
-  if (process.env[variable]) return process.env[variable]
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+  const named = process.env[variable]
+  // Whoever names one means that one: another is no substitute.
+  if (named) return isExecutable(named) ? named : undefined
+  for (const folder of (process.env.PATH ?? '').split(delimiter).filter(Boolean)) {
     for (const name of names) if (isExecutable(join(folder, name))) return join(folder, name)
   }
 }
@@ -22,36 +27,48 @@ export function findProgram (apt) {
 function isExecutable (path) {
   try {
     accessSync(path, constants.X_OK)
-    return true
+    return statSync(path).isFile()
   } catch {
     return false
   }
 }
 
-function missing () {
-  return programs.map(({ apt }) => apt).filter((apt) => findProgram(apt) === undefined)
+/** Runs apt-get without asking anybody. Returns why it failed. */
+function aptGet (...args) {
+  // sudo passes no variables on.
+  const command = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-qq', '-o', 'DPkg::Lock::Timeout=60', ...args]
+  if (process.getuid?.() !== 0) command.unshift('sudo', '-n')
+  const { status, error, stderr } = spawnSync(command[0], command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8', timeout: PATIENCE })
+  if (status === 0) return
+  return error?.message ?? (stderr.trim().split('\n').at(-1) || `apt-get ended with ${status}`)
 }
 
-function run (command, args) {
-  return spawnSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).status === 0
-}
-
-/** Installs without asking anybody, or not at all. */
 function install (packages) {
-  const asRoot = process.getuid?.() === 0
-  const [command, ...args] = asRoot ? ['apt-get'] : ['sudo', '-n', 'apt-get']
-  return run(command, [...args, 'update', '-qq']) && run(command, [...args, 'install', '-qq', '--no-install-recommends', ...packages])
+  const args = ['install', '--no-install-recommends', ...packages]
+  // Lists of packages are missing in a fresh container, and old on a machine that has been up for long; mostly they will do.
+  if (aptGet(...args) === undefined) return
+  return aptGet('update') ?? aptGet(...args)
+}
+
+function provision () {
+  const missing = programs.filter(({ apt }) => findProgram(apt) === undefined)
+  if (missing.length === 0) return
+  for (const { variable } of missing) {
+    if (process.env[variable]) return `${variable} names ${process.env[variable]}, which is no program that can be run.`
+  }
+  const packages = missing.map(({ apt }) => apt)
+  console.log(`installing for the tests: ${packages.join(' ')}`)
+  const problem = install(packages)
+  const left = missing.filter(({ apt }) => findProgram(apt) === undefined)
+  if (left.length === 0) return
+  const wanted = left.map(({ apt, variable }) => `${apt} (or name one in ${variable})`)
+  return `The tests need ${wanted.join(', ')}: sudo apt-get install ${left.map(({ apt }) => apt).join(' ')}${problem === undefined ? '' : ` (failed here: ${problem})`}`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const wanted = missing()
-  if (wanted.length > 0) {
-    console.log(`installing for the tests: ${wanted.join(' ')}`)
-    install(wanted)
-    const left = missing()
-    if (left.length > 0) {
-      console.error(`The tests need programs that are missing and could not be installed. Install them: sudo apt-get install ${left.join(' ')}`)
-      process.exitCode = 1
-    }
+  const problem = provision()
+  if (problem !== undefined) {
+    console.error(problem)
+    process.exitCode = 1
   }
 }
