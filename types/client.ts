@@ -91,15 +91,52 @@ export interface StoredMessage {
 }
 
 /**
- * Where waiting messages survive a reload of the page: implement it over whatever store the page has. No method may throw or reject.
+ * Where waiting messages survive a reload of the page: `localStorageQueue`, `indexedDbQueue`, or one's own over whatever store there is.
+ * What it throws or rejects with is reported as an `error`; the queue goes on without it.
+ *
+ * @example
+ * ```ts
+ * const storage: QueueStorage = {
+ *   load: () => database.all('SELECT * FROM queue ORDER BY at'),
+ *   put: (message) => database.put(message.roomId, message.key, message),
+ *   delete: ({ roomId, key }) => database.delete(roomId, key)
+ * }
+ * ```
  */
 export interface QueueStorage {
-  /** Everything stored, in the order of `at`. */
+  /**
+   * Everything stored, in the order of `at`; asked once for every `connect()`. A client does not wait longer for it than its `timeout`,
+   * and takes what comes later when it comes.
+   */
   load (): readonly StoredMessage[] | Promise<readonly StoredMessage[]>
-  /** Adds a message, or replaces the one with its room and key. */
-  put (message: StoredMessage): void
+  /** Adds a message, or replaces the one with its room and key. Calls for one message must not overtake each other. */
+  put (message: StoredMessage): void | Promise<void>
   /** Removes the message with this room and key; one that is not there is fine. */
-  delete (message: StoredMessage): void
+  delete (message: StoredMessage): void | Promise<void>
+}
+
+/** Options of `indexedDbQueue`. */
+export interface QueueStorageOptions {
+  /**
+   * Hears what goes wrong with the store (there is none, it is full, it cannot be opened, an item in it was broken); the queue goes on
+   * in memory. By default the page's handlers of uncaught errors hear it.
+   */
+  onError?: (error: unknown) => void
+}
+
+/** Options of `localStorageQueue`. */
+export interface LocalStorageQueueOptions extends QueueStorageOptions {
+  /** Another store than `localStorage`: `sessionStorage` keeps what belongs to one tab, over reloads only. */
+  storage?: WebStorage
+}
+
+/** What `localStorageQueue` uses of a `Storage`. */
+export interface WebStorage {
+  readonly length: number
+  key (index: number): string | null
+  getItem (key: string): string | null
+  setItem (key: string, value: string): void
+  removeItem (key: string): void
 }
 
 /** Options of `createClient`. */

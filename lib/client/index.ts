@@ -3,6 +3,8 @@ import { buildClient } from './client.js'
 
 export type * from '../../types/client.js'
 export { RealtimeError } from './errors.js'
+export { indexedDbQueue } from './storage/indexed-db-queue.js'
+export { localStorageQueue } from './storage/local-storage-queue.js'
 
 /**
  * A client of a fastify-realtime server, for pages, workers and Node. With an Api everything is typed by it; without, nothing is.
