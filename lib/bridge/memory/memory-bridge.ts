@@ -8,7 +8,7 @@ import type {
 } from '../bridge.js'
 import { toJson } from '../json.js'
 import { Agenda } from './agenda.js'
-import { ListenerQueue } from './listener-queue.js'
+import { ListenerQueue } from '../listener-queue.js'
 import { Logs } from './logs.js'
 import { NodeCalls } from './node-calls.js'
 import { PresenceStore } from './presence-store.js'

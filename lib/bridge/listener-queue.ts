@@ -1,4 +1,4 @@
-import type { ChannelEvent, ChannelListener } from '../bridge.js'
+import type { ChannelEvent, ChannelListener } from './bridge.js'
 
 /**
  * Hands events to one listener, one after the other: what the listener itself sets off waits until it has returned, so that

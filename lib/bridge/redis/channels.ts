@@ -1,0 +1,149 @@
+import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, PresenceSnapshot, SubscribeOptions, Subscription } from '../bridge.js'
+import { ListenerQueue } from '../listener-queue.js'
+import { readEnvelope } from './envelope.js'
+import type { Envelope } from './envelope.js'
+import { LogFollower } from './follower.js'
+import type { LogStore } from './log-store.js'
+import type { Names } from './names.js'
+import { PresenceFollower } from './presence-follower.js'
+import type { PresenceStore } from './presence-store.js'
+import type { Subscriber } from './subscriber.js'
+
+export interface ChannelsOptions {
+  readonly names: Names
+  readonly logs: LogStore
+  readonly presence: PresenceStore
+  subscriberOf (channel: ChannelName): Subscriber
+  readonly handlers: BridgeHandlers
+}
+
+/** How many entries one read of a repair asks for. */
+const REPAIR = 200
+
+/** A channel this node follows. */
+interface Followed {
+  readonly queue: ListenerQueue
+  /** Absent until the head is known. */
+  log?: LogFollower
+  presence?: PresenceFollower
+  /** Something arrived before that. */
+  early: boolean
+}
+
+/** What this node follows: subscriptions, what arrives by them, and the repair of what did not. */
+export class Channels {
+  readonly #options: ChannelsOptions
+  readonly #followed = new Map<ChannelName, Followed>()
+  /** By the name of the Pub/Sub channel. */
+  readonly #byName = new Map<string, ChannelName>()
+  /** Envelopes that were nothing, for the statistics. */
+  dropped = 0
+
+  constructor (options: ChannelsOptions) {
+    this.#options = options
+  }
+
+  get size (): number {
+    return this.#followed.size
+  }
+
+  async subscribe (channel: ChannelName, { presence: withPresence }: SubscribeOptions, listener: ChannelListener): Promise<Subscription> {
+    const { names, logs, presence, subscriberOf, handlers } = this.#options
+    this.#end(channel)
+    const name = names.channel(channel)
+    const queue = new ListenerQueue(withPresence, listener, (error) => handlers.onError?.(error))
+    const followed: Followed = { queue, early: false }
+    this.#followed.set(channel, followed)
+    this.#byName.set(name, channel)
+    const unsubscribe = async (): Promise<void> => {
+      if (this.#followed.get(channel) !== followed) return
+      this.#end(channel)
+      subscriberOf(channel).remove(name)
+    }
+    try {
+      await subscriberOf(channel).add(name)
+      const [{ head, removals }, snapshot] = await Promise.all([logs.head(channel), withPresence ? presence.snapshot(channel) : undefined])
+      this.#follow(channel, followed, head, snapshot)
+      // What waits for this promise runs in the microtask between these two, so it knows the head before what follows it.
+      queueMicrotask(() => queueMicrotask(() => queue.start()))
+      return { head, removals, ...(snapshot !== undefined && { presence: { version: snapshot.version, members: snapshot.members } }), unsubscribe }
+    } catch (error) {
+      await unsubscribe()
+      throw error
+    }
+  }
+
+  /** What the subscriber heard. */
+  receive (name: string, payload: Buffer): void {
+    const channel = this.#byName.get(name)
+    const followed = channel === undefined ? undefined : this.#followed.get(channel)
+    if (followed === undefined) return
+    const envelope = readEnvelope(payload)
+    if (envelope === null) this.dropped++
+    else this.#hear(followed, envelope)
+  }
+
+  /** The fan-out may have lost something: looks after what follows these, or all. */
+  repair (names?: readonly string[]): void {
+    if (names === undefined) {
+      for (const followed of this.#followed.values()) repair(followed)
+      return
+    }
+    for (const name of names) {
+      const channel = this.#byName.get(name)
+      const followed = channel === undefined ? undefined : this.#followed.get(channel)
+      if (followed !== undefined) repair(followed)
+    }
+  }
+
+  /** To this node alone, while there is no other way. */
+  deliverHere (channel: ChannelName, event: ChannelEvent): void {
+    this.#followed.get(channel)?.queue.deliver(event)
+  }
+
+  /** Resolves when this node, if it follows the channel's presence, has been told everything up to a version. */
+  async presenceHeard (channel: ChannelName, version: number): Promise<void> {
+    await this.#followed.get(channel)?.presence?.heard(version)
+  }
+
+  close (): void {
+    for (const channel of [...this.#followed.keys()]) this.#end(channel)
+  }
+
+  #follow (channel: ChannelName, followed: Followed, head: LogFollower['position'], snapshot: (PresenceSnapshot & { readonly epoch: string }) | undefined): void {
+    const { logs, presence, handlers } = this.#options
+    const { queue } = followed
+    const deliver = (event: ChannelEvent): void => queue.deliver(event)
+    const failed = (error: unknown): void => handlers.onError?.(error)
+    followed.log = new LogFollower({ channel, from: head, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
+    if (snapshot !== undefined) {
+      followed.presence = new PresenceFollower({ from: snapshot, deliver, failed, read: () => presence.snapshot(channel) })
+    }
+    if (followed.early) repair(followed)
+  }
+
+  #hear (followed: Followed, envelope: Envelope): void {
+    const { log, presence, queue } = followed
+    if (envelope.kind === 'volatile') for (const payload of envelope.payloads) queue.deliver({ type: 'volatile', payload })
+    else if (envelope.kind === 'typing') queue.deliver({ type: 'typing', userId: envelope.userId, typing: envelope.typing })
+    else if (log === undefined) followed.early = true
+    else if (envelope.kind === 'log') log.receive(envelope)
+    else if (presence !== undefined && !presence.receive(envelope.body)) this.dropped++
+  }
+
+  #end (channel: ChannelName): void {
+    const followed = this.#followed.get(channel)
+    if (followed === undefined) return
+    this.#followed.delete(channel)
+    this.#byName.delete(this.#options.names.channel(channel))
+    followed.log?.end()
+    followed.presence?.end()
+    followed.queue.end()
+  }
+}
+
+function repair ({ log, presence }: Followed): void {
+  log?.repair()
+  presence?.repair()
+}
+

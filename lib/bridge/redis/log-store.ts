@@ -1,0 +1,274 @@
+import type { Clock } from '../../clock.js'
+import type { GapReason } from '../../protocol/frames.js'
+import { START, parsePosition } from '../../protocol/position.js'
+import type { Position } from '../../protocol/position.js'
+import { BridgeError, CONTROL_RETENTION, REMOVAL_WINDOW } from '../bridge.js'
+import type { ChannelName, Entry, IdempotencyKey, Publication, PublishResult, ReadQuery, ReadResult, Removal, RemovalEntry, Retention } from '../bridge.js'
+import { metaTtl } from '../judge.js'
+import { entryOf } from './envelope.js'
+import type { Names } from './names.js'
+import { loadScript } from './script.js'
+import type { Reply, Store } from './store.js'
+
+const APPEND = loadScript('log', 'append')
+const READ = loadScript('log', 'read')
+
+/** How long the result of a batch is kept for a call that is made again, in ms. */
+const BATCH_TTL = 120_000
+
+/** What one call appends at most. */
+const MAX_ITEMS = 200
+const MAX_BYTES = 512 * 1024
+
+/** What is to be appended, before the store knows its place. */
+interface Item {
+  readonly kind: 'm' | 'r' | 'x'
+  readonly data: string
+  readonly retention: Retention
+  readonly key?: IdempotencyKey
+  /** Whom a removal takes out. */
+  readonly user?: string
+  resolve (result: PublishResult): void
+  reject (error: unknown): void
+}
+
+/** What one channel has to append: a call at a time, so that the order of the calls is that of the log. */
+interface Lane {
+  readonly items: Item[]
+  flying: boolean
+}
+
+export interface LogStoreOptions {
+  readonly clock: Clock
+  readonly names: Names
+  /** Where a channel's log is. */
+  storeOf (channel: ChannelName): Store
+  /** The command that fans out: SPUBLISH in a cluster. */
+  readonly publish: 'PUBLISH' | 'SPUBLISH'
+  /** After each call that appended; rejects where the log's copies are too few. */
+  readonly replicated?: (channel: ChannelName) => Promise<void>
+}
+
+/** What a log's reader gets besides the messages: everything in its place. */
+export interface Continuation {
+  readonly head: Position
+  readonly gap?: GapReason
+  readonly entries: ReadonlyArray<Entry | RemovalEntry>
+  readonly more: boolean
+}
+
+/** A log's head, and who was removed from its room lately. */
+export interface Head {
+  readonly head: Position
+  readonly removals: ReadonlyMap<string, number>
+  /** The store's clock, epoch ms. */
+  readonly time: number
+}
+
+/** The logs in the store: the publishes of one turn to a channel are one call. */
+export class LogStore {
+  readonly #options: LogStoreOptions
+  readonly #lanes = new Map<ChannelName, Lane>()
+  readonly #waiting = new Set<ChannelName>()
+  #flushing = false
+  #batches = 0
+  /** Makes ids of batches, and thereby of entries, differ from all others. */
+  readonly #run: string
+
+  constructor (options: LogStoreOptions) {
+    this.#options = options
+    this.#run = options.clock.id()
+  }
+
+  append ({ channel, head, retention, key, receipt }: Publication & { readonly retention: Retention }): Promise<PublishResult> {
+    return this.#add(channel, { kind: receipt === true ? 'r' : 'm', data: head, retention, key })
+  }
+
+  async remove (channel: ChannelName, { userId, reason, retention }: Removal): Promise<Position> {
+    const data = JSON.stringify({ userId, reason })
+    const result = await this.#add(channel, { kind: 'x', data, retention: retention ?? CONTROL_RETENTION, user: userId })
+    if (result.status === 'conflict' || result.position === undefined) throw new TypeError('a removal without a place')
+    return result.position
+  }
+
+  async lookup (channel: ChannelName, { id, digest }: IdempotencyKey): Promise<PublishResult | null> {
+    const { names, storeOf } = this.#options
+    const reply = await storeOf(channel).command('get', names.key(channel, `key:${id}`))
+    if (reply === null) return null
+    const [known = '', ...place] = String(reply).split(' ')
+    return known === digest ? { status: 'duplicate', ...readPlace(place) } : { status: 'conflict' }
+  }
+
+  async read (channel: ChannelName, query: ReadQuery): Promise<ReadResult> {
+    const { limit, maxBytes } = query
+    let reply: Reply
+    if ('last' in query) reply = await this.#read(channel, 'last', Math.min(query.last, limit), maxBytes)
+    else {
+      const [name, text] = 'before' in query ? ['before', query.before] : ['since', 'since' in query ? query.since : query.after]
+      reply = await this.#read(channel, name, limit, maxBytes, text === START ? START : parsePosition(text))
+    }
+    const { head, gap, entries, more, upTo } = readReply(reply)
+    const messages: Entry[] = []
+    for (const entry of entries) if (entry.kind === 'message') messages.push(entry)
+    return { head, ...(gap !== undefined && { gap }), entries: messages, more, position: upTo }
+  }
+
+  /** What follows a position, removals included. */
+  async continue (channel: ChannelName, from: Position, limit: number): Promise<Continuation> {
+    const { head, gap, entries, more } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from))
+    return { head, ...(gap !== undefined && { gap }), entries, more }
+  }
+
+  async head (channel: ChannelName): Promise<Head> {
+    const { head, time, removals } = readReply(await this.#read(channel, 'head', 1, 0))
+    return { head, time, removals }
+  }
+
+  /** Settles what waits to be sent. */
+  close (): void {
+    for (const { items } of this.#lanes.values()) {
+      for (const item of items.splice(0)) item.reject(new BridgeError('unavailable', 'the bridge is closed'))
+    }
+  }
+
+  #read (channel: ChannelName, query: string, limit: number, maxBytes: number, position?: Position | typeof START | null): Promise<Reply> {
+    const { names, storeOf, clock } = this.#options
+    const from = position === START ? [START, 0, ''] : position === undefined ? [] : [position?.epoch ?? '', position?.offset ?? 0, position?.chain ?? '']
+    const keys = [names.key(channel, 'head'), names.key(channel, 'log'), names.key(channel, 'removed')]
+    return storeOf(channel).run(READ, keys, [clock.id(), query, limit, maxBytes, ...from])
+  }
+
+  #add (channel: ChannelName, item: Omit<Item, 'resolve' | 'reject'>): Promise<PublishResult> {
+    return new Promise((resolve, reject) => {
+      let lane = this.#lanes.get(channel)
+      if (lane === undefined) this.#lanes.set(channel, lane = { items: [], flying: false })
+      lane.items.push({ ...item, resolve, reject })
+      if (!lane.flying) this.#schedule(channel)
+    })
+  }
+
+  /** At the end of this turn, so that its publishes go together. */
+  #schedule (channel: ChannelName): void {
+    this.#waiting.add(channel)
+    if (this.#flushing) return
+    this.#flushing = true
+    setImmediate(() => {
+      this.#flushing = false
+      const channels = [...this.#waiting]
+      this.#waiting.clear()
+      for (const channel of channels) void this.#flush(channel)
+    })
+  }
+
+  async #flush (channel: ChannelName): Promise<void> {
+    const lane = this.#lanes.get(channel)
+    if (lane === undefined || lane.flying) return
+    const batch = take(lane.items)
+    if (batch.length === 0) {
+      this.#lanes.delete(channel)
+      return
+    }
+    lane.flying = true
+    try {
+      const results = await this.#send(channel, batch)
+      for (const [index, { resolve, reject }] of batch.entries()) {
+        const result = results[index]
+        if (result === undefined) reject(new TypeError('Redis answered less than was asked'))
+        else resolve(result)
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    }
+    lane.flying = false
+    void this.#flush(channel)
+  }
+
+  async #send (channel: ChannelName, batch: readonly Item[]): Promise<PublishResult[]> {
+    const { names, storeOf, clock, publish, replicated } = this.#options
+    const [{ retention } = { retention: CONTROL_RETENTION }] = batch
+    const id = `${this.#run}:${++this.#batches}`
+    const keys = [names.key(channel, 'head'), names.key(channel, 'log'), names.key(channel, `batch:${id}`), names.key(channel, 'removed')]
+    const args: Array<string | number> = [
+      clock.id(), id, BATCH_TTL, publish, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW, batch.length
+    ]
+    for (const { kind, data, key, user } of batch) {
+      if (key !== undefined) keys.push(names.key(channel, `key:${key.id}`))
+      args.push(kind, data, key === undefined ? 0 : keys.length, key?.digest ?? '', key?.ttl ?? 0, user ?? '')
+    }
+    const reply = String(await storeOf(channel).run(APPEND, keys, args))
+    await replicated?.(channel)
+    return reply.split('\n').map(readResult)
+  }
+}
+
+/** The first items that can go together: bounds are those of a whole call. */
+function take (items: Item[]): Item[] {
+  const [first] = items
+  if (first === undefined) return []
+  let bytes = 0
+  let count = 0
+  for (const { data, retention } of items) {
+    bytes += Buffer.byteLength(data)
+    if (count > 0 && (count === MAX_ITEMS || bytes > MAX_BYTES)) break
+    if (retention.size !== first.retention.size || retention.ttl !== first.retention.ttl) break
+    count++
+  }
+  return items.splice(0, count)
+}
+
+function readResult (line: string): PublishResult {
+  const [status, ...place] = line.split(' ')
+  if (status === 'c') return { status: 'conflict' }
+  return { status: status === 'p' ? 'published' : 'duplicate', ...readPlace(place) }
+}
+
+function readPlace ([epoch = '', offset, chain = '', time]: readonly string[]): { position: Position, timestamp: number } {
+  return { position: { epoch, offset: Number(offset), chain }, timestamp: Number(time) }
+}
+
+interface ReadReply {
+  readonly head: Position
+  readonly gap?: GapReason
+  readonly entries: ReadonlyArray<Entry | RemovalEntry>
+  readonly more: boolean
+  readonly upTo: Position
+  readonly time: number
+  readonly removals: ReadonlyMap<string, number>
+}
+
+const GAPS: readonly string[] = ['expired', 'diverged', 'trimmed'] satisfies readonly GapReason[]
+
+function isGap (verdict: string): verdict is GapReason {
+  return GAPS.includes(verdict)
+}
+
+function readReply (reply: Reply): ReadReply {
+  const [epoch, offset, chain, verdict, more, upToOffset, upToChain, time, removals, entries] = listOf(reply)
+  const head = { epoch: String(epoch), offset: Number(offset), chain: String(chain) }
+  const judged = String(verdict)
+  const removed = new Map<string, number>()
+  const pairs = listOf(removals)
+  for (let index = 0; index < pairs.length; index += 2) removed.set(String(pairs[index]), Number(pairs[index + 1]))
+  return {
+    head,
+    ...(isGap(judged) && { gap: judged }),
+    entries: listOf(entries).flatMap((entry) => {
+      const read = readEntry(head.epoch, listOf(entry))
+      return read === null ? [] : [read]
+    }),
+    more: Number(more) === 1,
+    upTo: { epoch: head.epoch, offset: Number(upToOffset), chain: String(upToChain) },
+    time: Number(time),
+    removals: removed
+  }
+}
+
+function readEntry (epoch: string, [id, fields]: readonly Reply[]): Entry | RemovalEntry | null {
+  const [, chain, , , , time, , kind, , data] = listOf(fields)
+  if (!(data instanceof Buffer)) return null
+  return entryOf(String(kind), { epoch, offset: parseInt(String(id), 10), chain: String(chain) }, Number(time), data)
+}
+
+function listOf (reply: Reply | undefined): readonly Reply[] {
+  return Array.isArray(reply) ? reply : []
+}

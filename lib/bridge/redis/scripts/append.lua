@@ -1,0 +1,63 @@
+-- Appends a batch to a channel's log and fans it out, once however often it is called with the same batch.
+--
+-- KEYS: head, log, result of the batch, recent removals, then one for each idempotency key.
+-- ARGV: epoch for a log that begins here, batch id, how long the result is kept, PUBLISH or SPUBLISH, the channel,
+--       entries kept, age kept, how long the head is kept, window of removals, number of items, then for each item:
+--       kind (m: message, r: message that asks for receipts, x: removal), data (for m and r the frame without its end),
+--       number of its key among KEYS (0: none), digest, how long the key is kept, user removed.
+-- Reply: a line for each item: `p` (published) or `d` (duplicate) with epoch, offset, chain and time, or `c` (conflict).
+
+local stored = redis.call('GET', KEYS[3])
+if stored then return stored end
+
+local size, ttl = tonumber(ARGV[6]), tonumber(ARGV[7])
+local time = now()
+local head = open(ARGV[1])
+local first = { o = head.o, c = head.c }
+local results, sent = {}, {}
+local base = 10
+
+-- What was too old by the former bounds stays gone although the new ones are longer.
+trim(head.r, time)
+head.r, head.m = ttl, tonumber(ARGV[8])
+
+for item = 1, tonumber(ARGV[10]) do
+  local kind, data, key, digest, keyTtl, user = unpack(ARGV, base + 1, base + 6)
+  base = base + 6
+  local known = key ~= '0' and redis.call('GET', KEYS[tonumber(key)])
+  if known then
+    local space = string.find(known, ' ', 1, true)
+    results[item] = string.sub(known, 1, space - 1) == digest and 'd ' .. string.sub(known, space + 1) or 'c'
+  else
+    local previous = head.c
+    head.o = head.o + 1
+    head.c = string.sub(redis.sha1hex(previous .. ARGV[2] .. ':' .. item), 1, 12)
+    local place = head.e .. ' ' .. int(head.o) .. ' ' .. head.c .. ' ' .. int(time)
+    if kind == 'x' then
+      redis.call('ZADD', KEYS[4], int(time), user)
+      redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', int(time - ARGV[9]))
+      redis.call('PEXPIRE', KEYS[4], ARGV[9])
+    else
+      data = data .. ',"timestamp":' .. int(time) .. ',"position":"' .. head.e .. '.' .. int(head.o) .. '.' .. head.c .. '"}'
+    end
+    redis.call('XADD', LOG, int(head.o) .. '-0', 'c', head.c, 'p', previous, 't', int(time), 'k', kind, 'd', data)
+    if key ~= '0' then redis.call('SET', KEYS[tonumber(key)], digest .. ' ' .. place, 'PX', keyTtl) end
+    sent[#sent + 1] = kind .. ' ' .. head.c .. ' ' .. #data .. '\n' .. data
+    results[item] = 'p ' .. place
+  end
+end
+
+if #sent > 0 then
+  redis.call('XTRIM', LOG, 'MAXLEN', size)
+  trim(ttl, time)
+  redis.call('PEXPIRE', LOG, int(ttl))
+end
+writeHead(head)
+redis.call('PEXPIRE', META, int(head.m))
+if #sent > 0 then
+  redis.call(ARGV[4], ARGV[5],
+    '1L ' .. head.e .. ' ' .. int(first.o) .. ' ' .. first.c .. ' ' .. int(time) .. ' ' .. #sent .. '\n' .. table.concat(sent))
+end
+local result = table.concat(results, '\n')
+redis.call('SET', KEYS[3], result, 'PX', ARGV[3])
+return result

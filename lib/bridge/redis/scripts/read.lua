@@ -1,0 +1,92 @@
+-- Reads a channel's log: its head alone, what follows a position, what lies before one, or the newest entries.
+--
+-- KEYS: head, log, recent removals.
+-- ARGV: epoch for a log that begins here, query (head, since, last, before), entries at most, bytes at most, and for `since` and
+--       `before`: epoch, offset and chain of the position, or only `start`.
+-- Reply: epoch, offset, chain of the head; verdict (recovered, expired, diverged, trimmed); 1 if there is more; offset and chain read
+--        up to; the store's time; users removed lately with the age in ms; then entries, oldest first: id, fields.
+
+local query, limit, maxBytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local time = now()
+local head = open(ARGV[1])
+trim(head.r, time)
+
+local verdict, more, entries = 'recovered', 0, {}
+local upTo = { o = head.o, c = head.c }
+local CHUNK = 50
+
+local function isMessage (entry)
+  return entry[2][8] ~= 'x'
+end
+
+local function since (offset, messagesOnly)
+  local bytes = 0
+  local from = offset + 1
+  local at
+  while true do
+    local chunk = redis.call('XRANGE', LOG, int(from) .. '-0', '+', 'COUNT', CHUNK)
+    for _, entry in ipairs(chunk) do
+      if isMessage(entry) or not messagesOnly then
+        local size = #entry[2][10]
+        if #entries > 0 and (#entries >= limit or bytes + size > maxBytes) then
+          more = 1
+          upTo = at
+          return
+        end
+        bytes = bytes + size
+        entries[#entries + 1] = entry
+      end
+      at = { o = offsetOf(entry), c = entry[2][2] }
+      from = at.o + 1
+    end
+    if #chunk < CHUNK then return end
+  end
+end
+
+local function before (offset)
+  local bytes = 0
+  local newest = offset - 1
+  local found = {}
+  while newest >= 1 and more == 0 do
+    local chunk = redis.call('XREVRANGE', LOG, int(newest) .. '-0', '-', 'COUNT', CHUNK)
+    for _, entry in ipairs(chunk) do
+      newest = offsetOf(entry) - 1
+      if isMessage(entry) then
+        local size = #entry[2][10]
+        if #found >= limit or (#found > 0 and bytes + size > maxBytes) then
+          more = 1
+          break
+        end
+        bytes = bytes + size
+        found[#found + 1] = entry
+      end
+    end
+    if #chunk < CHUNK then break end
+  end
+  for index = #found, 1, -1 do entries[#entries + 1] = found[index] end
+end
+
+if query == 'last' then
+  before(head.o + 1)
+elseif query ~= 'head' then
+  local epoch, offset, chain = ARGV[5], tonumber(ARGV[6]), ARGV[7]
+  if epoch == 'start' then
+    offset = 0
+  else
+    verdict = judge(head, epoch, offset, chain)
+  end
+  if verdict == 'recovered' then
+    if query == 'before' then before(offset) else since(offset, query ~= 'repair') end
+  end
+end
+
+local removals = {}
+if query == 'head' then
+  local recent = redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')
+  for index = 1, #recent, 2 do
+    removals[index] = recent[index]
+    removals[index + 1] = int(math.max(0, time - recent[index + 1]))
+  end
+end
+
+return { head.e, int(head.o), head.c, verdict, more, int(upTo.o), upTo.c, int(time), removals, entries }

@@ -1,0 +1,146 @@
+import type { Cluster, Redis } from 'ioredis'
+import type { Clock } from '../../clock.js'
+import { BridgeError } from '../bridge.js'
+import type { Script } from './script.js'
+
+export interface StoreOptions {
+  readonly client: Redis | Cluster
+  readonly clock: Clock
+  /** How long a call may take altogether, in ms. */
+  readonly timeout: number
+  /** Calls that may be waiting for an answer; more are refused. */
+  readonly maxPending: number
+}
+
+/** What Redis answers a script: text comes as bytes. */
+export type Reply = Buffer | number | null | readonly Reply[]
+
+/** How long to wait before a call whose answer was lost is made again, in ms. */
+const RETRY = 50
+
+/**
+ * Calls to one Redis, be it a server, a failover group or a cluster. Every call settles in bounded time, and says whether it may have
+ * taken effect: `unavailable`, certainly not; `timeout`, nobody knows.
+ *
+ * Scripts and commands given to it must lead to the same however often they run: a call whose answer was lost is made again.
+ */
+export class Store {
+  readonly #client: Redis | Cluster
+  readonly #clock: Clock
+  readonly #timeout: number
+  readonly #maxPending: number
+  /** Rejects the calls under way. */
+  readonly #pending = new Set<() => void>()
+  /** Why calls are refused without being tried. */
+  #refusal: string | null = null
+
+  constructor ({ client, clock, timeout, maxPending }: StoreOptions) {
+    this.#client = client
+    this.#clock = clock
+    this.#timeout = timeout
+    this.#maxPending = maxPending
+  }
+
+  /** @param reason - from now on every call is refused with it; `null`: not any more */
+  refuse (reason: string | null): void {
+    this.#refusal = reason
+  }
+
+  /** Settles what is under way. */
+  close (): void {
+    this.refuse('the bridge is closed')
+    for (const end of this.#pending) end()
+  }
+
+  run (script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
+    const rest = [keys.length, ...keys, ...args]
+    return this.#call(async () => {
+      try {
+        return await this.#send('evalsha', [script.sha, ...rest])
+      } catch (error) {
+        if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+        return await this.#send('eval', [script.source, ...rest])
+      }
+    })
+  }
+
+  command (name: string, ...args: ReadonlyArray<string | number>): Promise<Reply> {
+    return this.#call(() => this.#send(name, args))
+  }
+
+  /** As {@link command}, also while calls are refused: for what finds out whether they still have to be. */
+  probe (name: string, ...args: ReadonlyArray<string | number>): Promise<Reply> {
+    return this.#call(() => this.#send(name, args), true)
+  }
+
+  /** As {@link probe}, for a script. */
+  probeScript (script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
+    return this.#call(() => this.#send('eval', [script.source, keys.length, ...keys, ...args]), true)
+  }
+
+  async #send (name: string, args: ReadonlyArray<string | number>): Promise<Reply> {
+    // ioredis cannot know what a script returns; bytes, numbers and lists of them are all that Redis has.
+    return await this.#client.callBuffer(name, [...args]) as Reply
+  }
+
+  #call (send: () => Promise<Reply>, always = false): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#refusal !== null && !always) {
+        reject(new BridgeError('unavailable', this.#refusal))
+        return
+      }
+      if (this.#pending.size >= this.#maxPending) {
+        reject(new BridgeError('unavailable', 'too many calls are waiting for Redis'))
+        return
+      }
+      let sent = false
+      let over = false
+      let cancelRetry = (): void => {}
+      const finish = (settle: () => void): void => {
+        if (over) return
+        over = true
+        cancel()
+        cancelRetry()
+        this.#pending.delete(end)
+        settle()
+      }
+      const end = (): void => finish(() => reject(failure(sent, 'Redis did not answer in time')))
+      const cancel = this.#clock.timeout(end, this.#timeout)
+      this.#pending.add(end)
+
+      const attempt = (): void => {
+        if (over) return
+        if (this.#client.status !== 'ready') {
+          if (!sent) finish(() => reject(new BridgeError('unavailable', 'there is no connection to Redis')))
+          else cancelRetry = this.#clock.timeout(attempt, RETRY)
+          return
+        }
+        const first = !sent
+        sent = true
+        send().then((reply) => finish(() => resolve(reply)), (error: unknown) => {
+          const { refused, message } = describe(error)
+          if (refused === 'sent') finish(() => reject(failure(!first, message, error)))
+          else if (refused === 'unsent' && first) finish(() => reject(failure(false, message, error)))
+          else cancelRetry = this.#clock.timeout(attempt, RETRY)
+        })
+      }
+      attempt()
+    })
+  }
+}
+
+function failure (doubtful: boolean, message: string, cause?: unknown): BridgeError {
+  return new BridgeError(doubtful ? 'timeout' : 'unavailable', message, { cause })
+}
+
+/**
+ * What an error of ioredis says about the call. `sent`: Redis refused it (no memory, read-only, moved away for good, a script that
+ * failed before its first write); `unsent`: it never left; otherwise the connection ended before the answer.
+ */
+function describe (error: unknown): { refused?: 'sent' | 'unsent', message: string } {
+  if (!(error instanceof Error)) return { refused: 'sent', message: String(error) }
+  const { name, message } = error
+  if (name === 'ReplyError') return { refused: 'sent', message: `Redis refused: ${message}` }
+  if (message.includes('enableOfflineQueue')) return { refused: 'unsent', message: 'there is no connection to Redis' }
+  return { message }
+}

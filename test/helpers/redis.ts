@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { Redis } from 'ioredis'
+import type { Test } from 'tap'
+import { findProgram } from '../../scripts/provision.js'
+
+/** A redis-server of the test's own, on a free port, in a folder of its own. */
+export interface RedisServer {
+  readonly port: number
+  /** A connection for the test itself; ended with it. */
+  readonly admin: Redis
+  /** kill -9. */
+  kill (): Promise<void>
+  /** Starts it again on the same port, with what it left behind. */
+  restart (): Promise<void>
+}
+
+const running = new Set<ChildProcess>()
+// Also when the test file ends in the middle.
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
+
+/** @param args - options of redis-server, such as `--appendonly yes` */
+export async function startRedis (t: Test, ...args: readonly string[]): Promise<RedisServer> {
+  const program = findProgram('redis-server')
+  if (program === undefined) throw new Error('redis-server is missing: sudo apt-get install redis-server')
+  const port = await freePort()
+  const folder = await mkdtemp(join(tmpdir(), 'realtime-redis-'))
+  let child = await launch()
+  const admin = new Redis({ port, lazyConnect: true, retryStrategy: () => 50 })
+  admin.on('error', () => {})
+
+  async function launch (): Promise<ChildProcess> {
+    const started = spawn(String(program), ['--port', String(port), '--dir', folder, '--save', '', '--bind', '127.0.0.1', ...args], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
+    running.add(started)
+    started.once('exit', () => running.delete(started))
+    const lines: string[] = []
+    await new Promise<void>((resolve, reject) => {
+      createInterface({ input: started.stdout }).on('line', (line) => {
+        lines.push(line)
+        if (line.includes('Ready to accept connections')) resolve()
+      })
+      started.once('exit', (code) => reject(new Error(`redis-server ended with ${code}\n${lines.join('\n')}`)))
+    })
+    return started
+  }
+
+  async function kill (): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+
+  t.teardown(async () => {
+    admin.disconnect()
+    await kill()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return {
+    port,
+    admin,
+    kill,
+    async restart () { child = await launch() }
+  }
+}
+
+export async function freePort (): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
