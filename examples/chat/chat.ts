@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { defineCall, defineRooms } from 'fastify-realtime'
 import { Type } from 'typebox'
@@ -20,18 +21,24 @@ export const chatRooms = defineRooms({
   }
 })
 
-/** What arrives in inboxes. */
+/** What arrives in inboxes. The key is the sender's, by which the page knows its own message again. */
 export const directMessages = {
-  message: Type.Object({ to: UserName, text: Text })
+  message: Type.Object({ to: UserName, text: Text, key: Type.String({ minLength: 1, maxLength: 64 }) })
 }
 
-/** Both sides keep what was said, so that it is there on every device of either. */
+/**
+ * Both sides keep what was said, so that it is there on every device of either. Calls are never repeated by the client, but may be by
+ * whoever is in doubt: under its key a message arrives once.
+ */
 export const sendDirectMessage = defineCall('direct-message', {
   schema: { content: directMessages.message }
-}, async ({ server, user }, { to, text }) => {
-  const message = { to, text: text.trim() }
-  await server.realtime.sendDirect(to, 'message', message, { userId: user.id })
-  if (to !== user.id) await server.realtime.sendDirect(user.id, 'message', message, { userId: user.id })
+}, async ({ server, user }, content) => {
+  const message = { ...content, text: content.text.trim() }
+  // Nobody shall take up the key of somebody else.
+  const key = createHash('sha256').update(JSON.stringify([user.id, content.key])).digest('base64url')
+  for (const userId of new Set([message.to, user.id])) {
+    await server.realtime.sendDirect(userId, 'message', message, { userId: user.id, key })
+  }
   return null
 })
 
