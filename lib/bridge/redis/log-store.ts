@@ -191,9 +191,14 @@ export class LogStore {
     const args: Array<string | number> = [
       clock.id(), id, BATCH_TTL, publish, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW, batch.length
     ]
+    const places = new Map<string, number>()
     for (const { kind, data, key, user } of batch) {
-      if (key !== undefined) keys.push(names.key(channel, `key:${key.id}`))
-      args.push(kind, data, key === undefined ? 0 : keys.length, key?.digest ?? '', key?.ttl ?? 0, user ?? '')
+      let place = 0
+      if (key !== undefined) {
+        place = places.get(key.id) ?? keys.push(names.key(channel, `key:${key.id}`))
+        places.set(key.id, place)
+      }
+      args.push(kind, data, place, key?.digest ?? '', key?.ttl ?? 0, user ?? '')
     }
     const reply = String(await storeOf(channel).run(APPEND, keys, args))
     await replicated?.(channel)

@@ -1,6 +1,6 @@
 -- Appends a batch to a channel's log and fans it out, once however often it is called with the same batch.
 --
--- KEYS: head, log, result of the batch, recent removals, then one for each idempotency key.
+-- KEYS: head, log, result of the batch, recent removals, then each idempotency key once.
 -- ARGV: epoch for a log that begins here, batch id, how long the result is kept, PUBLISH or SPUBLISH, the channel,
 --       entries kept, age kept, how long the head is kept, window of removals, number of items, then for each item:
 --       kind (m: message, r: message that asks for receipts, x: removal), data (for m and r the frame without its end),
@@ -9,6 +9,11 @@
 
 local stored = redis.call('GET', KEYS[3])
 if stored then return stored end
+
+-- Everything that could fail comes before the first write: a script that ends in the middle is not taken back.
+local known = {}
+for key = 5, #KEYS do known[key] = redis.call('GET', KEYS[key]) end
+redis.call('ZCARD', KEYS[4])
 
 local size, ttl = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = now()
@@ -24,10 +29,10 @@ head.r, head.m = ttl, tonumber(ARGV[8])
 for item = 1, tonumber(ARGV[10]) do
   local kind, data, key, digest, keyTtl, user = unpack(ARGV, base + 1, base + 6)
   base = base + 6
-  local known = key ~= '0' and redis.call('GET', KEYS[tonumber(key)])
-  if known then
-    local space = string.find(known, ' ', 1, true)
-    results[item] = string.sub(known, 1, space - 1) == digest and 'd ' .. string.sub(known, space + 1) or 'c'
+  local earlier = known[tonumber(key)]
+  if earlier then
+    local space = string.find(earlier, ' ', 1, true)
+    results[item] = string.sub(earlier, 1, space - 1) == digest and 'd ' .. string.sub(earlier, space + 1) or 'c'
   else
     local previous = head.c
     head.o = head.o + 1
@@ -41,7 +46,10 @@ for item = 1, tonumber(ARGV[10]) do
       data = data .. ',"timestamp":' .. int(time) .. ',"position":"' .. head.e .. '.' .. int(head.o) .. '.' .. head.c .. '"}'
     end
     redis.call('XADD', LOG, int(head.o) .. '-0', 'c', head.c, 'p', previous, 't', int(time), 'k', kind, 'd', data)
-    if key ~= '0' then redis.call('SET', KEYS[tonumber(key)], digest .. ' ' .. place, 'PX', keyTtl) end
+    if key ~= '0' then
+      known[tonumber(key)] = digest .. ' ' .. place
+      redis.call('SET', KEYS[tonumber(key)], known[tonumber(key)], 'PX', keyTtl)
+    end
     sent[#sent + 1] = kind .. ' ' .. head.c .. ' ' .. #data .. '\n' .. data
     results[item] = 'p ' .. place
   end
@@ -54,10 +62,11 @@ if #sent > 0 then
 end
 writeHead(head)
 redis.call('PEXPIRE', META, int(head.m))
-if #sent > 0 then
-  redis.call(ARGV[4], ARGV[5],
-    '1L ' .. head.e .. ' ' .. int(first.o) .. ' ' .. first.c .. ' ' .. int(time) .. ' ' .. #sent .. '\n' .. table.concat(sent))
-end
 local result = table.concat(results, '\n')
 redis.call('SET', KEYS[3], result, 'PX', ARGV[3])
+if #sent > 0 then
+  -- What is in the log is published, whether or not it may be fanned out: the probe finds that, and followers read it.
+  redis.pcall(ARGV[4], ARGV[5],
+    '1L ' .. head.e .. ' ' .. int(first.o) .. ' ' .. first.c .. ' ' .. int(time) .. ' ' .. #sent .. '\n' .. table.concat(sent))
+end
 return result
