@@ -64,6 +64,8 @@ export interface RoomView<Events> {
   /** Tells that this user types; ends by itself 5 s after the last call with `true`, with a message, and when the component goes. */
   setTyping (typing: boolean): void
   readonly status: RoomState
+  /** Joins again after `failed` or `left`, where the list ended; otherwise nothing. A component that is mounted does so as well. */
+  rejoin (): void
   /** Why the room could not be joined, or a page of history not be read. */
   readonly error: unknown
   /** The last gap since the list began, also marked in the list: reload what else was derived from messages. */

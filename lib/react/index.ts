@@ -1,0 +1,11 @@
+'use client'
+
+export type * from '../../types/react.js'
+export { createHooks } from './create-hooks.js'
+export { RealtimeProvider, useClient } from './provider.js'
+export { useCall } from './use-call.js'
+export { useConnection } from './use-connection.js'
+export { useDirect } from './use-direct.js'
+export { usePresence } from './use-presence.js'
+export { useRoom } from './use-room.js'
+export { useWebSocket } from './use-web-socket.js'

@@ -1,0 +1,29 @@
+import { useCallback, useSyncExternalStore } from 'react'
+import { useClient } from './provider.js'
+import { JOINING, NOWHERE } from './room-store.js'
+import type { RoomSnapshot, RoomStore } from './room-store.js'
+import { roomStoresOf } from './room-stores.js'
+
+export interface StoreUse<Part> {
+  readonly part: Part
+  /** The room's store, from the moment on when the component is mounted. */
+  readonly store: () => RoomStore | undefined
+}
+
+/** Keeps the component in a room, and shows it a part of what is there. */
+export function useStore<Part> (
+  roomId: string | null, history: number | undefined, limit: number | undefined, partOf: (snapshot: RoomSnapshot) => Part
+): StoreUse<Part> {
+  const client = useClient()
+  const store = useCallback(() => roomId === null ? undefined : roomStoresOf(client).get(roomId), [client, roomId])
+  const subscribe = useCallback((listener: () => void) => {
+    if (roomId === null) return () => {}
+    return roomStoresOf(client).open(roomId).use({ history, limit }, listener)
+  }, [client, roomId, history, limit])
+  const before = (): Part => partOf(roomId === null ? NOWHERE : JOINING)
+  const part = useSyncExternalStore(subscribe, () => {
+    const snapshot = store()?.snapshot
+    return snapshot === undefined ? before() : partOf(snapshot)
+  }, before)
+  return { part, store }
+}

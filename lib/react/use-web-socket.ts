@@ -1,0 +1,44 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { createClient } from '../client/index.js'
+import type { ClientMessage } from '../../types/client.js'
+import type { UseWebSocketOptions, WebSocketView } from '../../types/react.js'
+import { createLease } from './lease.js'
+
+const NONE: readonly never[] = []
+
+/**
+ * The classic: a connection of its own for as long as the component is there, the messages of all rooms it joins by sending to them,
+ * and a function to send. Needs no provider. For more than one component, use `RealtimeProvider` and the other hooks.
+ *
+ * @param url - the server's WebSocket route; another one is another connection
+ * @example
+ * ```tsx
+ * const { connected, messages, send } = useWebSocket('/realtime')
+ * return <button disabled={!connected} onClick={() => send('chat:42', { text: 'hi' })}>{messages.length}</button>
+ * ```
+ */
+export function useWebSocket (url: string, options: UseWebSocketOptions = {}): WebSocketView {
+  const { limit = 100, ...first } = options
+  const [clientOptions] = useState(first)
+  const lease = useMemo(() => createLease(createClient({ ...clientOptions, url, autoConnect: false })), [url, clientOptions])
+  const [connected, setConnected] = useState(false)
+  const [messages, setMessages] = useState<readonly ClientMessage[]>(NONE)
+  const bound = useRef(limit)
+  useEffect(() => { bound.current = limit })
+  useEffect(() => {
+    const { client } = lease
+    const offs = [
+      client.on('status', ({ state }) => setConnected(state === 'connected')),
+      client.onMessage((message) => setMessages((before) => [...before, message].slice(-bound.current)))
+    ]
+    const release = lease.take()
+    return () => {
+      for (const off of offs) off()
+      release()
+      setConnected(false)
+      setMessages(NONE)
+    }
+  }, [lease])
+  const send = useCallback((roomId: string, content: unknown) => lease.client.send(roomId, content), [lease])
+  return useMemo(() => ({ connected, messages, send }), [connected, messages, send])
+}
