@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { installPackage, runNode } from '../helpers/package.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -52,16 +52,7 @@ export async function compile (compiler: Compiler, cwd: string, args: readonly s
 
 async function run (compiler: Compiler, cwd: string, args: readonly string[]): Promise<Compilation> {
   const bin = join(root, 'node_modules', packages.get(compiler) ?? '', 'bin', 'tsc')
-  const command = [process.execPath, bin, '--pretty', 'false', ...args]
-  // tap puts itself into every Node process through NODE_OPTIONS, whatever `env` says. A compiler is slow with it, and 7.0 does not
-  // start at all, so it is taken away on the way.
-  const [file = '', ...rest] = process.platform === 'win32' ? command : ['env', '-u', 'NODE_OPTIONS', ...command]
-  const child = spawn(file, rest, { cwd, stdio: ['ignore', 'pipe', 'pipe'] })
-  const chunks: string[] = []
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk))
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk))
-  const code = await new Promise<number | null>((resolve, reject) => { child.once('error', reject).once('close', resolve) })
-  const output = chunks.join('')
+  const { code, output } = await runNode([bin, ...args, '--pretty', 'false'], cwd)
   const errors = output.split('\n').filter((line) => /(^|: )error TS\d+: /.test(line))
   // A compiler that died must not count as one that found nothing.
   if (errors.length === 0 && code !== 0) errors.push(`exit code ${code}: ${output}`)
@@ -69,19 +60,28 @@ async function run (compiler: Compiler, cwd: string, args: readonly string[]): P
 }
 
 /**
- * Puts what an application gets from npm into `folder`/node_modules/fastify-realtime: the manifest and the declarations,
- * built from the sources as they are now. Also copies the applications next to it.
+ * Compiles several applications of one folder, in this order, in one process: they share what it has read of the packages they stand on,
+ * which is most of the work. Returns the errors of each, with paths relative to the folder.
  */
-export async function install (folder: string): Promise<Compilation> {
-  const home = join(folder, 'node_modules', 'fastify-realtime')
-  const built = await compile('6.0', root, [
-    '-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--sourceMap', 'false', '--inlineSources', 'false', '--outDir', join(home, 'dist')
-  ])
-  // The very build that is published: what does not build here cannot be packed.
-  if (built.errors.length > 0) throw new Error(`the package does not build: ${built.output}`)
-  cpSync(join(root, 'package.json'), join(home, 'package.json'))
-  cpSync(join(root, 'test/types/consumers'), folder, { recursive: true, filter: (source) => !source.endsWith('/dist') })
-  return built
+export async function compileAll (compiler: Compiler, cwd: string, projects: readonly string[]): Promise<Map<string, readonly string[]>> {
+  // 7.0 would build several at a time, and one may use what another one emits.
+  const inOrder = compiler === '7.0' ? ['--builders', '1'] : []
+  const { errors } = await compile(compiler, cwd, ['-b', ...projects, ...inOrder])
+  const rest = new Set(errors)
+  const found = new Map(projects.map((project) => {
+    const folder = project.endsWith('.json') ? dirname(project) : project
+    const own = errors.filter((error) => error.startsWith(`${folder}/`))
+    own.forEach((error) => rest.delete(error))
+    return [project, own]
+  }))
+  if (rest.size > 0) throw new Error([...rest].join('\n'))
+  return found
+}
+
+/** Installs the package into `folder`, and the applications next to it. */
+export async function install (folder: string): Promise<void> {
+  await installPackage(folder)
+  cpSync(join(root, 'test/types/consumers'), folder, { recursive: true, filter: (source) => !/\/dist$|\.tsbuildinfo$/.test(source) })
 }
 
 /** Options of a program that is made up in a test; the applications have their own. */

@@ -1,50 +1,51 @@
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { compile, everyCompiler, install, PATIENCE } from './compile.js'
-import type { Compilation, Compiler } from './compile.js'
+import { compileAll, everyCompiler, install, PATIENCE } from './compile.js'
+import type { Compiler } from './compile.js'
 
 t.setTimeout(PATIENCE)
 
-type Format = 'nodenext' | 'bundler' | 'commonjs'
+/** How the applications are compiled, and resolve what they import. */
+const formats = {
+  nodenext: {},
+  bundler: { module: 'esnext', moduleResolution: 'bundler' },
+  commonjs: {}
+} as const
 
-const formats: readonly Format[] = ['nodenext', 'bundler', 'commonjs']
+type Format = keyof typeof formats
 
-const overrides: Record<Format, readonly string[]> = {
-  nodenext: [],
-  bundler: ['--module', 'esnext', '--moduleResolution', 'bundler'],
-  commonjs: []
-}
+const names: readonly Format[] = ['nodenext', 'bundler', 'commonjs']
 
-// A package with inferred types publishes its declarations, another one uses them. What the compiler cannot name through the root of
-// fastify-realtime is an error for the first (TS2883) or `any` for the second.
+// A package with inferred types publishes its declarations, others use them: one in Node, and a page that takes the Api from it. What
+// the compiler cannot name through the root of fastify-realtime is an error for the first (TS2883) or `any` for the others.
 await t.test('declarations of applications', { timeout: PATIENCE }, async (t) => {
   const folder = t.testdir({})
   await install(folder)
-  const runs = everyCompiler.flatMap((compiler) => formats.map((format) => ({
-    compiler, format, published: publish(folder, compiler, format)
-  })))
-  for (const { compiler, format, published } of runs) {
-    await t.test(`${format} on TypeScript ${compiler}`, async (t) => {
-      const { server, downstream } = await published
-      t.same(server.errors, [], 'the server emits')
-      t.same(downstream.errors, [], 'another package gets the full types')
-    })
+  const runs = everyCompiler.map((compiler) => {
+    const projects = names.flatMap((format) => layOut(folder, compiler, format))
+    return { compiler, errors: compileAll(compiler, folder, projects) }
+  })
+  for (const { compiler, errors } of runs) {
+    for (const [project, found] of await errors) t.same(found, [], `${project} on TypeScript ${compiler}`)
   }
 })
 
-async function publish (folder: string, compiler: Compiler, format: Format): Promise<Record<'server' | 'downstream', Compilation>> {
-  const home = join(folder, `${compiler}-${format}`)
-  const server = join(home, 'node_modules/server')
-  mkdirSync(server, { recursive: true })
-  cpSync(join(folder, 'server'), server, { recursive: true })
-  cpSync(join(folder, 'downstream'), join(home, 'downstream'), { recursive: true })
+/** Gives every compiler and format applications of its own. Returns them in the order of their dependence. */
+function layOut (folder: string, compiler: Compiler, format: Format): string[] {
+  const home = `${compiler}-${format}`
+  const copy = (application: string, to: string): string => {
+    mkdirSync(join(folder, home, to), { recursive: true })
+    cpSync(join(folder, application), join(folder, home, to), { recursive: true })
+    const config = `${home}/${to}/tsconfig.${format}.json`
+    writeFileSync(join(folder, config), JSON.stringify({ extends: './tsconfig.json', compilerOptions: formats[format] }))
+    return config
+  }
+  const server = copy('server', 'node_modules/server')
   if (format === 'commonjs') {
-    cpSync(join(folder, 'commonjs'), server, { recursive: true })
-    writeFileSync(join(server, 'package.json'), '{ "name": "server", "type": "commonjs", "exports": { "types": "./dist/server.d.ts" } }')
+    copy('commonjs', 'node_modules/server')
+    writeFileSync(join(folder, home, 'node_modules/server/package.json'), '{ "name": "server", "type": "commonjs", "exports": { "types": "./dist/server.d.ts" } }')
   }
-  return {
-    server: await compile(compiler, home, ['-p', 'node_modules/server', ...overrides[format]]),
-    downstream: await compile(compiler, home, ['-p', 'downstream', ...overrides[format]])
-  }
+  const downstream = copy('downstream', 'downstream')
+  return format === 'commonjs' ? [server, downstream] : [server, downstream, copy('browser', 'browser')]
 }

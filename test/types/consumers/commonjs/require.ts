@@ -4,6 +4,7 @@ import byDefault from 'fastify-realtime'
 import type { RealtimeOptions, defineCall, defineRooms } from 'fastify-realtime'
 import required = require('fastify-realtime')
 import * as all from 'fastify-realtime'
+import { createClient } from 'fastify-realtime/client'
 
 type IsAny<T> = 0 extends 1 & T ? true : false
 export const notAny: [IsAny<typeof required>, IsAny<typeof byDefault>, IsAny<typeof required.defineRooms>, IsAny<typeof all>] = [false, false, false, false]
@@ -26,3 +27,5 @@ export const rooms = required.defineRooms({
   'chat:{id}': { events: { message: { type: 'string' } }, onMessage: (ctx, message) => { message.content = message.content.trim() } }
 })
 export const ping = all.defineCall('ping', {}, () => 'pong')
+export const client = createClient({ url: 'ws://localhost:3000/realtime' })
+export const clientNotAny: IsAny<typeof client> = false
