@@ -14,11 +14,19 @@ const FLAGS = [
   '--disable-sync', '--disable-dev-shm-usage'
 ]
 
+export interface BrowserOptions {
+  /** Keep pages that were left, and bring them back as they were: what browsers do, and drivers switch off. */
+  readonly backForwardCache?: boolean
+}
+
 /** A browser for a test file, ended with the test. Contexts (`newContext`) are people: they share no cookies and no storage. */
-export async function launchBrowser (t: Test): Promise<Browser> {
+export async function launchBrowser (t: Test, { backForwardCache = false }: BrowserOptions = {}): Promise<Browser> {
   const executablePath = findProgram('chromium')
-  if (executablePath === undefined) throw new Error('Chromium is missing: sudo apt-get install chromium')
-  const browser = await chromium.launch({ executablePath, args: FLAGS })
+  // Not a reason to skip: what is tested here is tested nowhere else.
+  if (executablePath === undefined) throw new Error('Chromium is missing, see scripts/provision.js')
+  const browser = await chromium.launch({
+    executablePath, args: FLAGS, ...(backForwardCache && { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  })
   t.teardown(() => browser.close())
   return browser
 }

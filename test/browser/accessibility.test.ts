@@ -1,0 +1,166 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import t from 'tap'
+import type { Locator, Page } from 'playwright-core'
+import { createPerson, launchBrowser } from '../helpers/browser.js'
+import { startDemo } from './demo-server.js'
+import { demoPage, enterDemo } from './demo-page.js'
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** With it the pictures of the README are written anew: PICTURES=1 npx tap test/browser/accessibility.test.ts */
+const pictures = process.env.PICTURES !== undefined
+
+async function picture (page: Page, name: string): Promise<void> {
+  if (pictures) await page.screenshot({ path: `docs/${name}.png`, animations: 'disabled', caret: 'hide' })
+}
+
+/** What axe-core finds that keeps people out: each as its rule and where. */
+async function obstacles (page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  return await page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => id + ' ' + target.join(' ') + ' ' + failureSummary)))`)
+}
+
+await t.test('the demo, for everybody', async (t) => {
+  const [browser, demo] = await Promise.all([launchBrowser(t), startDemo(t)])
+  const desktop = { viewport: { width: 1180, height: 720 } }
+  const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
+
+  await t.test('can be used with a keyboard alone', async (t) => {
+    const person = await createPerson(t, browser, desktop)
+    const cleo = demoPage(person.page, demo.url)
+    const { keyboard } = cleo.page
+    const bob = await enterDemo(t, browser, demo.url, 'bob')
+    /** Goes on with Tab until there. */
+    const tabTo = async (target: Locator): Promise<void> => {
+      const focused = target.and(cleo.page.locator(':focus'))
+      for (let presses = 0; await focused.count() === 0; presses++) {
+        if (presses === 60) throw new Error(`${target} cannot be reached`)
+        await keyboard.press('Tab')
+      }
+    }
+
+    await cleo.page.goto(demo.url)
+    await cleo.page.getByRole('textbox', { name: 'Your name' }).and(cleo.page.locator(':focus')).waitFor()
+    await keyboard.type('cleo')
+    await keyboard.press('Enter')
+    await cleo.log.waitFor()
+
+    await tabTo(cleo.page.getByRole('textbox', { name: 'Room name' }))
+    await keyboard.type('lunch')
+    await keyboard.press('Enter')
+    await bob.openRoom('lunch')
+    await tabTo(cleo.composer)
+    await keyboard.type('Noodles?')
+    await keyboard.press('Enter')
+    await bob.message('Noodles?').waitFor()
+
+    await tabTo(cleo.person('bob').getByRole('button'))
+    await keyboard.press('Enter')
+    await cleo.direct('bob').waitFor()
+    await tabTo(cleo.composer)
+    await keyboard.type('At noon?')
+    await keyboard.press('Enter')
+    await bob.direct('cleo', 1).waitFor()
+    await tabTo(cleo.room('general'))
+    await keyboard.press('Space')
+    await tabTo(cleo.log)
+    await tabTo(cleo.page.getByRole('button', { name: 'Sign out' }))
+    await keyboard.press('Enter')
+    await cleo.page.getByRole('textbox', { name: 'Your name' }).waitFor()
+    await person.context.close()
+    await bob.context.close()
+  })
+
+  const guest = await createPerson(t, browser, desktop)
+  await guest.page.goto(demo.url)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await t.test(`signing in, ${colorScheme}`, async (t) => {
+      await guest.page.emulateMedia({ colorScheme })
+      await guest.page.getByRole('textbox', { name: 'Your name' }).waitFor()
+      t.strictSame(await obstacles(guest.page), [])
+    })
+  }
+
+  const ann = await enterDemo(t, browser, demo.url, 'ann', desktop)
+  const handheld = await enterDemo(t, browser, demo.url, 'dora', phone)
+  const bob = await enterDemo(t, browser, demo.url, 'bob')
+  const eve = await enterDemo(t, browser, demo.url, 'eve')
+  await eve.status.selectOption('away')
+  // What there is to see in every state of the page.
+  for (const [user, text] of [
+    [bob, 'Morning! The release is out.'],
+    [ann, 'Saw it. Nobody was cut off this time?'],
+    [bob, 'Two nodes rolled, every tab came back by itself'],
+    [bob, 'and not a message twice.'],
+    [eve, 'Then I owe you both a coffee ☕']
+  ] as const) {
+    await user.say(text)
+    for (const reader of [ann, bob, eve, handheld]) await reader.message(text, 'sent').waitFor()
+  }
+  await demo.post('/orders', { item: 'Flat white', user: 'ann' })
+  await ann.room('Live orders', 1).waitFor()
+  await bob.person('ann').getByRole('button').click()
+  await bob.say('Lunch at noon?')
+  await ann.direct('bob', 1).waitFor()
+  await bob.room('general').click()
+  await bob.room('random').click()
+  await bob.say('Anybody up for chess?')
+  await ann.room('random', 1).waitFor()
+  await bob.room('general').click()
+  await bob.composer.pressSequentially('With')
+  await ann.typing.filter({ hasText: 'bob' }).waitFor()
+
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await t.test(`people talking, ${colorScheme}`, async (t) => {
+      await ann.page.emulateMedia({ colorScheme })
+      await picture(ann.page, colorScheme === 'light' ? 'chat' : 'chat-dark')
+      t.strictSame(await obstacles(ann.page), [])
+    })
+  }
+
+  await t.test('orders, and messages between two', async (t) => {
+    await ann.room('Live orders').click()
+    await ann.log.getByText('Flat white').waitFor()
+    t.strictSame(await obstacles(ann.page), [])
+    await ann.direct('bob').click()
+    await ann.message('Lunch at noon?').waitFor()
+    t.strictSame(await obstacles(ann.page), [])
+    await ann.room('general').click()
+  })
+
+  await t.test('a message that was refused', async (t) => {
+    // Longer than the demo's server takes.
+    await ann.say('x'.repeat(2001))
+    await ann.page.getByRole('button', { name: 'Retry' }).waitFor()
+    t.strictSame(await obstacles(ann.page), [])
+    await ann.page.emulateMedia({ colorScheme: 'light' })
+    t.strictSame(await obstacles(ann.page), [])
+    await ann.page.getByRole('button', { name: 'Discard' }).click()
+  })
+
+  await t.test('on a phone', async (t) => {
+    t.strictSame(await obstacles(handheld.page), [])
+    await handheld.page.emulateMedia({ colorScheme: 'dark' })
+    t.strictSame(await obstacles(handheld.page), [])
+    await handheld.page.emulateMedia({ colorScheme: 'light' })
+    const sideways = await handheld.page.evaluate('document.documentElement.scrollWidth > document.documentElement.clientWidth')
+    t.notOk(sideways, 'nothing has to be scrolled sideways')
+  })
+
+  await t.test('without a connection', async (t) => {
+    await demo.kill()
+    await ann.banner.filter({ hasText: /\S/ }).waitFor()
+    await ann.say('Make it two')
+    await handheld.banner.filter({ hasText: /\S/ }).waitFor()
+    await handheld.say('Writing this on the train')
+    await handheld.message('Writing this on the train', 'pending').waitFor()
+    await picture(handheld.page, 'chat-phone')
+    t.strictSame(await obstacles(ann.page), [])
+    t.strictSame(await obstacles(handheld.page), [])
+    await ann.page.emulateMedia({ colorScheme: 'dark' })
+    t.strictSame(await obstacles(ann.page), [])
+  })
+})
