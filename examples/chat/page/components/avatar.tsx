@@ -6,8 +6,8 @@ declare module 'react' {
 
 /** Initials on a colour that is always the same for a name; `null` is the server. */
 export function Avatar ({ name, status }: { name: string | null, status?: string | undefined }): ReactNode {
-  if (name === null) return <span className="avatar server" aria-hidden="true">API</span>
-  return <span className="avatar" data-status={status} style={{ '--hue': hueOf(name) }} aria-hidden="true">{initialsOf(name)}</span>
+  if (name === null) return <span className='avatar server' aria-hidden='true'>API</span>
+  return <span className='avatar' data-status={status} style={{ '--hue': hueOf(name) }} aria-hidden='true'>{initialsOf(name)}</span>
 }
 
 function initialsOf (name: string): string {

@@ -13,11 +13,11 @@ export function Banner ({ waiting }: { waiting: number }): ReactNode {
 
   return (
     <div className={down ? 'banner on' : 'banner'}>
-      <div role="status" aria-label="Connection">
+      <div role='status' aria-label='Connection'>
         {down && (state === 'closed' ? `The connection ended${code === undefined ? '' : ` (${code})`}. ` : 'Connection lost. ')}
         {down && queued > 0 && <span>{counted(queued, 'message')} waiting. </span>}
         {/* Read out every second it would be all that is heard. */}
-        {down && state !== 'closed' && <span className="countdown" aria-hidden="true">{countdown(retryAt, now)}</span>}
+        {down && state !== 'closed' && <span className='countdown' aria-hidden='true'>{countdown(retryAt, now)}</span>}
       </div>
       {state === 'closed' && <button onClick={() => { client.connect().catch(() => {}) }}>Connect again</button>}
     </div>

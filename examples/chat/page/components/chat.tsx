@@ -46,7 +46,9 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
   })
   const { state, reason } = useConnection()
   const unread = Object.values(reads.counts).reduce((sum, count) => sum + count, 0)
-  const people = useMemo(() => [...new Set([...directs.lines.keys(), ...opened, ...isPerson(current) ? [titleOf(current)] : []])], [directs.lines, opened, current])
+  const people = useMemo(() => {
+    return [...new Set([...directs.lines.keys(), ...opened, ...isPerson(current) ? [titleOf(current)] : []])]
+  }, [directs.lines, opened, current])
 
   useEffect(() => {
     document.title = `${unread > 0 ? `(${unread}) ` : ''}${titleOf(current)} · Chat`
@@ -82,35 +84,41 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
 
   const tools = {
     before: (
-      <button className="icon narrow-only sidebar-opener" aria-controls="sidebar" aria-expanded={drawer.open === 'sidebar'} onClick={() => drawer.toggle('sidebar')}>
-        <span className="hidden">Conversations</span><Icon name="menu" /><Badge count={unread} />
+      <button
+        className='icon narrow-only sidebar-opener' aria-controls='sidebar' aria-expanded={drawer.open === 'sidebar'}
+        onClick={() => drawer.toggle('sidebar')}
+      >
+        <span className='hidden'>Conversations</span><Icon name='menu' /><Badge count={unread} />
       </button>
     ),
     behind: (
       <>
         <Live />
         <Notices notices={directs.notices} unseen={unseen} onLook={() => reads.mark('notices', directs.notices[0]?.timestamp ?? 0)} />
-        <button className="icon narrow-only" aria-label="People" aria-controls="people" aria-expanded={drawer.open === 'people'} onClick={() => drawer.toggle('people')}>
-          <Icon name="people" />
+        <button
+          className='icon narrow-only' aria-label='People' aria-controls='people' aria-expanded={drawer.open === 'people'}
+          onClick={() => drawer.toggle('people')}
+        >
+          <Icon name='people' />
         </button>
       </>
     )
   }
 
   return (
-    <div className="chat" data-drawer={drawer.open}>
-      <a className="skip" href="#text">Skip to writing</a>
+    <div className='chat' data-drawer={drawer.open}>
+      <a className='skip' href='#conversation'>Skip to the conversation</a>
 
-      <div id="sidebar" className="sidebar drawer">
-        <header className="brand"><Logo size={28} /><strong>fastify-realtime</strong></header>
-        <div className="lists">
+      <div id='sidebar' className='sidebar drawer'>
+        <header className='brand'><Logo size={28} /><strong>fastify-realtime</strong></header>
+        <div className='lists'>
           <Rooms rooms={rooms} status={status} {...list} />
           <DirectList people={people} lines={directs.lines} {...list} />
         </div>
         <Me me={me} status={status} onStatus={setStatus} onSignOut={onSignOut} />
       </div>
 
-      <main className="conversation">
+      <main id='conversation' className='conversation' tabIndex={-1}>
         <Banner waiting={directs.waiting} />
         <TitleToolsContext value={tools}>
           <Open me={me} current={current} directs={directs} onLeave={leave} />
@@ -119,7 +127,7 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
       </main>
 
       <People me={me} roomId={isPerson(current) || current === ORDERS ? GENERAL : current} onChoose={(person) => open(`@${person}`)} />
-      <div className="backdrop" onClick={drawer.close} />
+      <div className='backdrop' onClick={() => drawer.close()} />
     </div>
   )
 }

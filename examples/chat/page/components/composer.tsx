@@ -7,7 +7,7 @@ import { Icon } from './icons.js'
 interface ComposerProps {
   readonly to: ConversationKey
   readonly placeholder: string
-  onSend (text: string): void
+  onSend (text: string): unknown
   onTyping? (typing: boolean): void
 }
 
@@ -42,13 +42,13 @@ export function Composer ({ to, placeholder, onSend, onTyping }: ComposerProps):
   }
 
   return (
-    <form className="composer" onSubmit={submit}>
-      <label className="hidden" htmlFor="text">Message</label>
+    <form className='composer' onSubmit={submit}>
+      <label className='hidden' htmlFor='text'>Message</label>
       <textarea
-        id="text" ref={field} rows={1} enterKeyHint="send" placeholder={placeholder} value={text}
+        id='text' ref={field} rows={1} enterKeyHint='send' placeholder={placeholder} value={text}
         onChange={({ target }) => write(target.value)} onKeyDown={onKeyDown}
       />
-      <button className="primary" aria-label="Send"><Icon name="send" /></button>
+      <button className='primary' aria-label='Send'><Icon name='send' /></button>
     </form>
   )
 }

@@ -22,8 +22,8 @@ const NONE: readonly Line[] = []
 export function DirectList ({ people, lines, current, onOpen, ...rest }: DirectListProps): ReactNode {
   const { members } = usePresence(GENERAL)
   return (
-    <nav aria-labelledby="directs-title">
-      <h2 id="directs-title">Direct messages</h2>
+    <nav aria-labelledby='directs-title'>
+      <h2 id='directs-title'>Direct messages</h2>
       <ul>
         {people.map((person) => (
           <DirectItem
@@ -32,7 +32,7 @@ export function DirectList ({ people, lines, current, onOpen, ...rest }: DirectL
           />
         ))}
       </ul>
-      {people.length === 0 && <p className="hint">Pick somebody who is here.</p>}
+      {people.length === 0 && <p className='hint'>Pick somebody who is here.</p>}
     </nav>
   )
 }
@@ -49,8 +49,8 @@ const DirectItem = memo(function DirectItem ({ person, lines, status, onOpen, ..
   const count = useUnread(key, lines, unread)
   return (
     <li>
-      <button className="item" aria-current={unread.open ? 'page' : undefined} onClick={() => onOpen(key)}>
-        <Avatar name={person} status={status} /><span className="label">{person}</span><Badge count={count} />
+      <button className='item' aria-current={unread.open ? 'page' : undefined} onClick={() => onOpen(key)}>
+        <Avatar name={person} status={status} /><span className='label'>{person}</span><Badge count={count} />
       </button>
     </li>
   )

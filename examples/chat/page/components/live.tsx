@@ -9,5 +9,5 @@ const WORDS: Readonly<Record<ClientState, string>> = {
 /** The state of the connection at a glance; the banner says more. */
 export function Live (): ReactNode {
   const { state } = useConnection()
-  return <span className="live" data-state={state}>{WORDS[state]}</span>
+  return <span className='live' data-state={state}>{WORDS[state]}</span>
 }

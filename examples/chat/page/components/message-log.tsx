@@ -12,7 +12,7 @@ interface MessageLogProps {
   readonly lines: readonly Line[]
   /** Messages may be missing behind the last line. */
   readonly gapAtEnd: boolean
-  readonly older?: { readonly loading: boolean, load (): void } | undefined
+  readonly older?: { readonly loading: boolean, load (): unknown } | undefined
   readonly empty: string
   onRetry (id: string): void
   onDiscard (id: string): void
@@ -35,6 +35,6 @@ export function MessageLog ({ me, lines, gapAtEnd, older, empty, onRetry, onDisc
     )
     previous = { userId, gap, ...line }
   }
-  if (gapAtEnd) rows.push(<GapRow key="gap at end" />)
+  if (gapAtEnd) rows.push(<GapRow key='gap at end' />)
   return <Log last={previous?.id} own={previous?.userId === me} older={older} empty={empty}>{rows}</Log>
 }

@@ -13,18 +13,18 @@ interface NoticesProps {
 export function Notices ({ notices, unseen, onLook }: NoticesProps): ReactNode {
   return (
     <>
-      <button className="icon" popoverTarget="notices">
-        <span className="hidden">Notifications</span><Icon name="bell" />
-        {unseen > 0 && <span className="badge">{unseen}<span className="hidden"> new</span></span>}
+      <button className='icon' popoverTarget='notices'>
+        <span className='hidden'>Notifications</span><Icon name='bell' />
+        {unseen > 0 && <span className='badge'>{unseen}<span className='hidden'> new</span></span>}
       </button>
-      <section id="notices" className="notices" popover="auto" aria-label="Notifications" onToggle={onLook}>
+      <section id='notices' className='notices' popover='auto' aria-label='Notifications' onToggle={onLook}>
         <h2>Notifications</h2>
         <ol>
           {notices.map(({ id, text, timestamp }) => (
-            <li key={id}><strong>Your order</strong><span className="text">{text}</span><Time timestamp={timestamp} /></li>
+            <li key={id}><strong>Your order</strong><span className='text'>{text}</span><Time timestamp={timestamp} /></li>
           ))}
         </ol>
-        {notices.length === 0 && <p className="hint">What the server sends to you alone shows up here.</p>}
+        {notices.length === 0 && <p className='hint'>What the server sends to you alone shows up here.</p>}
       </section>
     </>
   )

@@ -18,21 +18,21 @@ export function Orders ({ me }: { me: string }): ReactNode {
   for (const { id, userId, content: order, timestamp, gap } of messages) {
     if (gap !== undefined) rows.push(<GapRow key={`gap ${id}`} />)
     rows.push(
-      <li key={id} className="order" data-order="">
+      <li key={id} className='order' data-order=''>
         <Avatar name={userId} />
-        <p><strong>{order.item}</strong>{order.user !== undefined && <span className="for"> for {order.user}</span>}</p>
-        <p className="note"><span className="id">{order.id}</span> <Time timestamp={timestamp} /></p>
+        <p><strong>{order.item}</strong>{order.user !== undefined && <span className='for'> for {order.user}</span>}</p>
+        <p className='note'><span className='id'>{order.id}</span> <Time timestamp={timestamp} /></p>
       </li>
     )
   }
-  if (gapAtEnd) rows.push(<GapRow key="gap at end" />)
+  if (gapAtEnd) rows.push(<GapRow key='gap at end' />)
 
   return (
     <>
-      <Title subtitle="From POST /orders, by notifyRoom">Live orders</Title>
+      <Title subtitle='From POST /orders, by notifyRoom'>Live orders</Title>
       <Log
         last={messages.at(-1)?.id} own={false} older={hasOlder ? { loading: loadingOlder, load: loadOlder } : undefined}
-        empty="No orders yet. The first one shows up here the moment it is placed."
+        empty='No orders yet. The first one shows up here the moment it is placed.'
       >
         {rows}
       </Log>
@@ -45,7 +45,8 @@ function OrderForm ({ me }: { me: string }): ReactNode {
   const [item, setItem] = useState('Flat white')
   const [problem, setProblem] = useState('')
   const [copied, setCopied] = useState(false)
-  const command = `curl -X POST ${location.origin}/orders -H 'content-type: application/json' -d '${JSON.stringify({ item: 'Espresso', user: me })}'`
+  const example = JSON.stringify({ item: 'Espresso', user: me })
+  const command = `curl -X POST ${location.origin}/orders -H 'content-type: application/json' -d '${example}'`
 
   async function order (event: FormEvent): Promise<void> {
     event.preventDefault()
@@ -55,21 +56,28 @@ function OrderForm ({ me }: { me: string }): ReactNode {
     setProblem(response?.ok === true ? '' : 'The server did not take this order. Try again in a moment.')
   }
 
+  async function copy (): Promise<void> {
+    await navigator.clipboard.writeText(command)
+    setCopied(true)
+  }
+
   return (
-    <form className="order-form" onSubmit={order}>
+    <form className='order-form' onSubmit={order}>
       <p>Only the server writes here. Any HTTP client makes it do so:</p>
-      <div className="command">
+      <div className='command'>
         <code>{command}</code>
-        <button type="button" className="quiet" onClick={() => { void navigator.clipboard.writeText(command).then(() => setCopied(true)) }}>
+        <button type='button' className='quiet' onClick={copy}>
           {copied ? 'Copied' : 'Copy'}
         </button>
       </div>
-      <div className="row">
-        <label className="hidden" htmlFor="item">Item</label>
-        <input id="item" type="text" required maxLength={80} autoComplete="off" value={item} onChange={({ target }) => setItem(target.value)} />
-        <button className="primary">Order it from here</button>
+      <div className='row'>
+        <label className='hidden' htmlFor='item'>Item</label>
+        <input
+          id='item' type='text' required maxLength={80} autoComplete='off' value={item} onChange={({ target }) => setItem(target.value)}
+        />
+        <button className='primary'>Order it from here</button>
       </div>
-      <p className="error" role="alert">{problem}</p>
+      <p className='error' role='alert'>{problem}</p>
     </form>
   )
 }

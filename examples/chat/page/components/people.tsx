@@ -13,22 +13,26 @@ interface PeopleProps {
 export function People ({ me, roomId, onChoose }: PeopleProps): ReactNode {
   const members = usePresence(roomId).members.toSorted((a, b) => a.userId.localeCompare(b.userId))
   return (
-    <aside id="people" className="people drawer" aria-labelledby="people-title">
-      <h2 id="people-title">People</h2>
+    <aside id='people' className='people drawer' aria-labelledby='people-title'>
+      <h2 id='people-title'>People</h2>
       <ul>
         {members.map(({ userId, status }) => (
           <li key={userId}>
             {userId === me
-              ? <span className="person"><Person name={`${userId} (you)`} id={userId} status={status} /></span>
-              : <button className="person" title={`Write to ${userId}`} onClick={() => onChoose(userId)}><Person name={userId} id={userId} status={status} /></button>}
+              ? <span className='person'><Person name={`${userId} (you)`} id={userId} status={status} /></span>
+              : (
+                <button className='person' title={`Write to ${userId}`} onClick={() => onChoose(userId)}>
+                  <Person name={userId} id={userId} status={status} />
+                </button>
+                )}
           </li>
         ))}
       </ul>
-      <p className="hint">{members.length < 2 ? 'Open a second window to meet somebody.' : 'Choose somebody to write to them directly.'}</p>
+      <p className='hint'>{members.length < 2 ? 'Open a second window to meet somebody.' : 'Choose somebody to write to them directly.'}</p>
     </aside>
   )
 }
 
 function Person ({ name, id, status }: { name: string, id: string, status: string }): ReactNode {
-  return <><Avatar name={id} status={status} /><span className="label">{name}</span> <span className="note">{status}</span></>
+  return <><Avatar name={id} status={status} /><span className='label'>{name}</span> <span className='note'>{status}</span></>
 }

@@ -33,14 +33,18 @@ export function Room ({ me, roomId, onLeave }: RoomProps): ReactNode {
   return (
     <>
       <Title subtitle={status === 'joined' ? here : ''} leave={roomId === GENERAL ? undefined : () => onLeave(roomId)}># {title}</Title>
-      {out && <p className="notice error" role="alert">{status === 'failed' ? `You cannot enter this room: ${reasonOf(error)}` : 'You are no longer in this room.'}</p>}
+      {out && (
+        <p className='notice' role='alert'>
+          {status === 'failed' ? `You cannot enter this room: ${reasonOf(error)}` : 'You are no longer in this room.'}
+        </p>
+      )}
       <MessageLog
         me={me} lines={lines} gapAtEnd={gapAtEnd} onRetry={retry} onDiscard={discard}
         older={hasOlder ? { loading: loadingOlder, load: loadOlder } : undefined}
         empty={out ? '' : `Nobody has written in #${title} yet. Open a second window, take another name and see both sides live.`}
       />
       <Typing names={typing} />
-      {!out && <Composer to={roomId} placeholder={`Message #${title}`} onSend={(text) => { void send({ text }) }} onTyping={setTyping} />}
+      {!out && <Composer to={roomId} placeholder={`Message #${title}`} onSend={(text) => send({ text })} onTyping={setTyping} />}
     </>
   )
 }

@@ -18,10 +18,12 @@ interface RoomsProps extends Omit<UnreadOptions, 'open'> {
 /** All rooms this user is in: each of them is joined for as long as it is in this list, open or not. */
 export function Rooms ({ rooms, current, status, onOpen, ...rest }: RoomsProps): ReactNode {
   return (
-    <nav aria-labelledby="rooms-title">
-      <h2 id="rooms-title">Rooms</h2>
+    <nav aria-labelledby='rooms-title'>
+      <h2 id='rooms-title'>Rooms</h2>
       <ul>
-        {rooms.map((roomId) => <RoomItem key={roomId} roomId={roomId} status={status} open={roomId === current} onOpen={onOpen} {...rest} />)}
+        {rooms.map((roomId) => (
+          <RoomItem key={roomId} roomId={roomId} status={status} open={roomId === current} onOpen={onOpen} {...rest} />
+        ))}
         <OrdersItem open={current === ORDERS} onOpen={onOpen} {...rest} />
       </ul>
       <JoinRoom onJoin={onOpen} />
@@ -42,13 +44,13 @@ const RoomItem = memo(function RoomItem ({ roomId, status, onOpen, ...unread }: 
 
   useEffect(() => setPresence({ status }), [setPresence, status])
 
-  return <Item mark="#" title={titleOf(roomId)} count={count} open={unread.open} onOpen={() => onOpen(roomId)} />
+  return <Item mark='#' title={titleOf(roomId)} count={count} open={unread.open} onOpen={() => onOpen(roomId)} />
 })
 
 const OrdersItem = memo(function OrdersItem ({ onOpen, ...unread }: Omit<RoomItemProps, 'roomId' | 'status'>): ReactNode {
   const { messages } = useRoom(ORDERS)
   const count = useUnread(ORDERS, messages, unread)
-  return <Item mark="⚡" title={titleOf(ORDERS)} count={count} open={unread.open} onOpen={() => onOpen(ORDERS)} />
+  return <Item mark='⚡' title={titleOf(ORDERS)} count={count} open={unread.open} onOpen={() => onOpen(ORDERS)} />
 })
 
 interface ItemProps {
@@ -62,8 +64,8 @@ interface ItemProps {
 function Item ({ mark, title, count, open, onOpen }: ItemProps): ReactNode {
   return (
     <li>
-      <button className="item" aria-current={open ? 'page' : undefined} onClick={onOpen}>
-        <span className="mark" aria-hidden="true">{mark}</span><span className="label">{title}</span><Badge count={count} />
+      <button className='item' aria-current={open ? 'page' : undefined} onClick={onOpen}>
+        <span className='mark' aria-hidden='true'>{mark}</span><span className='label'>{title}</span><Badge count={count} />
       </button>
     </li>
   )
@@ -81,13 +83,13 @@ function JoinRoom ({ onJoin }: { onJoin: (roomId: RoomId) => void }): ReactNode 
   }
 
   return (
-    <form className="join" onSubmit={submit}>
-      <label className="hidden" htmlFor="room-name">Room name</label>
+    <form className='join' onSubmit={submit}>
+      <label className='hidden' htmlFor='room-name'>Room name</label>
       <input
-        id="room-name" type="text" maxLength={32} placeholder="Join another room" autoComplete="off" autoCapitalize="none" spellCheck={false}
-        value={name} onChange={({ target }) => setName(target.value)}
+        id='room-name' type='text' maxLength={32} placeholder='Join another room' autoComplete='off' autoCapitalize='none'
+        spellCheck={false} value={name} onChange={({ target }) => setName(target.value)}
       />
-      <button className="icon" aria-label="Join"><Icon name="plus" /></button>
+      <button className='icon' aria-label='Join'><Icon name='plus' /></button>
     </form>
   )
 }

@@ -5,12 +5,12 @@ import type { Line } from '../line.js'
 import { Avatar } from './avatar.js'
 
 export function DayRow ({ children }: { children: string }): ReactNode {
-  return <li className="rule"><span>{children}</span></li>
+  return <li className='rule'><span>{children}</span></li>
 }
 
 /** An explicit gap: nobody is left to guess. */
 export function GapRow (): ReactNode {
-  return <li className="rule gap" data-gap=""><span>Messages may be missing here</span></li>
+  return <li className='rule gap' data-gap=''><span>Messages may be missing here</span></li>
 }
 
 export function Time ({ timestamp }: { timestamp: number }): ReactNode {
@@ -31,17 +31,17 @@ export const MessageRow = memo(function MessageRow (
   { id, author, text, timestamp, state, problem, mine, follows, onRetry, onDiscard }: MessageRowProps
 ): ReactNode {
   return (
-    <li className={`message${mine ? ' mine' : ''}${follows ? ' follows' : ''}`} data-message="" data-state={state}>
+    <li className={`message${mine ? ' mine' : ''}${follows ? ' follows' : ''}`} data-message='' data-state={state}>
       <Avatar name={author} />
-      <div className="body">
-        <p className="meta"><strong data-author="">{author}</strong> <Time timestamp={timestamp} /></p>
-        <p className="text" data-text="">{text}</p>
-        {state === 'pending' && <span className="hidden">Waiting to be sent</span>}
+      <div className='body'>
+        <p className='meta'><strong data-author=''>{author}</strong> <Time timestamp={timestamp} /></p>
+        <p className='text' data-text=''>{text}</p>
+        {state === 'pending' && <span className='hidden'>Waiting to be sent</span>}
         {state === 'failed' && (
-          <p className="failure">
-            <span role="alert">Not sent: {problem}</span>
-            <button className="quiet" onClick={() => onRetry(id)}>Retry</button>
-            <button className="quiet" onClick={() => onDiscard(id)}>Discard</button>
+          <p className='failure'>
+            <span role='alert'>Not sent: {problem}</span>
+            <button className='quiet' onClick={() => onRetry(id)}>Retry</button>
+            <button className='quiet' onClick={() => onDiscard(id)}>Discard</button>
           </p>
         )}
       </div>

@@ -23,18 +23,18 @@ export function SignIn ({ onEnter }: { onEnter: (name: string) => void }): React
   }
 
   return (
-    <main className="sign-in">
-      <form className="card" onSubmit={submit}>
+    <main className='sign-in'>
+      <form className='card' onSubmit={submit}>
         <Logo size={48} />
         <h1>Come on in</h1>
         <p>Any name will do. Open a second window and take another one to see both sides live.</p>
-        <label htmlFor="name">Your name</label>
+        <label htmlFor='name'>Your name</label>
         <input
-          id="name" type="text" required maxLength={24} autoFocus autoComplete="nickname" autoCapitalize="none" spellCheck={false}
-          aria-describedby="sign-in-problem" aria-invalid={problem !== ''} value={name} onChange={({ target }) => setName(target.value)}
+          id='name' type='text' required maxLength={24} autoFocus autoComplete='nickname' autoCapitalize='none' spellCheck={false}
+          aria-describedby='sign-in-problem' aria-invalid={problem !== ''} value={name} onChange={({ target }) => setName(target.value)}
         />
-        <p id="sign-in-problem" className="error" role="alert">{problem}</p>
-        <button className="primary">Enter</button>
+        <p id='sign-in-problem' className='error' role='alert'>{problem}</p>
+        <button className='primary'>Enter</button>
       </form>
     </main>
   )

@@ -19,13 +19,13 @@ interface TitleProps {
 export function Title ({ subtitle, leave, children }: TitleProps): ReactNode {
   const { before, behind } = useContext(TitleToolsContext)
   return (
-    <header className="title-bar">
+    <header className='title-bar'>
       {before}
-      <div className="title">
+      <div className='title'>
         <h1>{children}</h1>
         <p>{subtitle}</p>
       </div>
-      {leave !== undefined && <button className="quiet" onClick={leave}>Leave</button>}
+      {leave !== undefined && <button className='quiet' onClick={leave}>Leave</button>}
       {behind}
     </header>
   )

@@ -15,7 +15,7 @@ interface ToastsProps {
 
 export function ToastList ({ toasts, onChoose, onExpire }: ToastsProps): ReactNode {
   return (
-    <div className="toasts" role="status" aria-label="News">
+    <div className='toasts' role='status' aria-label='News'>
       {toasts.map((toast) => <ToastItem key={toast.id} toast={toast} onChoose={onChoose} onExpire={onExpire} />)}
     </div>
   )
@@ -34,9 +34,9 @@ function ToastItem ({ toast, onChoose, onExpire }: Omit<ToastsProps, 'toasts'> &
   }, [toast, onExpire])
 
   return (
-    <button ref={button} className="toast" onClick={() => onChoose(toast)}>
+    <button ref={button} className='toast' onClick={() => onChoose(toast)}>
       <Avatar name={toast.from} />
-      <span><strong>{toast.title}</strong><span className="text">{toast.text}</span></span>
+      <span><strong>{toast.title}</strong><span className='text'>{toast.text}</span></span>
     </button>
   )
 }

@@ -2,7 +2,7 @@ import type { ReactNode } from 'react'
 
 /** Always as high as its one line, so that nothing moves when somebody types. */
 export function Typing ({ names }: { names: readonly string[] }): ReactNode {
-  return <p className={names.length > 0 ? 'typing on' : 'typing'} data-typing="" aria-live="polite">{sentence(names)}</p>
+  return <p className={names.length > 0 ? 'typing on' : 'typing'} data-typing='' aria-live='polite'>{sentence(names)}</p>
 }
 
 function sentence (names: readonly string[]): string {

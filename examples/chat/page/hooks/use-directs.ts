@@ -33,10 +33,16 @@ type News = NonNullable<Parameters<typeof useDirect>[0]>['onMessage']
 /** Everything that is for this user alone, and what they write to others. */
 export function useDirects (me: string, onMessage: News): Directs {
   const { messages, gap } = useDirect({ limit: LIMIT, onMessage })
-  const [cut, setCut] = useState({ gap, after: messages.at(-1) })
-  if (cut.gap !== gap) setCut({ gap, after: messages.at(-1) })
+  const [known, setKnown] = useState({ messages, gap, cut: messages.at(-1) })
+  if (known.messages !== messages || known.gap !== gap) {
+    // A gap comes with what follows it: it is behind what was known before.
+    setKnown({ messages, gap, cut: known.gap === gap ? known.cut : known.messages.at(-1) })
+  }
+  const { cut } = known
 
-  const arrived = useMemo(() => new Set(messages.flatMap((message) => message.event === 'message' && message.userId === me ? message.content.key : [])), [messages, me])
+  const arrived = useMemo(() => new Set(messages.flatMap((message) => {
+    return message.event === 'message' && message.userId === me ? message.content.key : []
+  })), [messages, me])
   const { letters, send, retry, discard } = useOutbox(me, arrived)
 
   const { lines, broken } = useMemo(() => {
@@ -55,15 +61,17 @@ export function useDirects (me: string, onMessage: News): Directs {
         const { userId, content: { to, text, key }, timestamp } = message
         add(userId === me ? to : userId, userId, key, { text, timestamp, state: 'sent' })
       }
-      if (cut.gap !== undefined && message === cut.after) broken = new Set(lines.keys())
+      if (gap !== undefined && message === cut) broken = new Set(lines.keys())
     }
     for (const { key, to, text, timestamp, state, problem } of letters) {
       if (!arrived.has(key)) add(to, me, key, { text, timestamp, state, problem })
     }
     return { lines, broken }
-  }, [messages, letters, arrived, cut, me])
+  }, [messages, letters, arrived, gap, cut, me])
 
-  const notices = useMemo(() => messages.flatMap((message) => message.event === 'order-placed' ? noticeOf(message) : []).reverse(), [messages])
+  const notices = useMemo(() => {
+    return messages.flatMap((message) => message.event === 'order-placed' ? noticeOf(message) : []).reverse()
+  }, [messages])
 
   return {
     lines,

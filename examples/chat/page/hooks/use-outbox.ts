@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef } from 'react'
 import { RealtimeError } from 'fastify-realtime/client'
 import { reasonOf } from '../format.js'
-import { useClient } from '../realtime.js'
+import { useClient, useConnection } from '../realtime.js'
 import { useStored } from './use-stored.js'
 
 /** Longer than anybody stays away: a letter waits for a connection. In ms. */
@@ -26,12 +26,13 @@ export interface Outbox {
 
 /**
  * Direct messages go by a call, which the client sends at most once. Here it is made again until there is an answer, over reloads of
- * the page too; the key keeps that from delivering anything twice.
+ * the page too; for as long as the server remembers its key, that delivers nothing twice.
  *
  * @param arrived - keys that came back in the inbox, so that nothing is left to do for them
  */
 export function useOutbox (me: string, arrived: ReadonlySet<string>): Outbox {
   const client = useClient()
+  const { state } = useConnection()
   const [letters, setLetters] = useStored<readonly Letter[]>(sessionStorage, `chat:outbox:${me}`, [])
   const underWay = useRef(new Set<string>())
 
@@ -66,7 +67,8 @@ export function useOutbox (me: string, arrived: ReadonlySet<string>): Outbox {
       if (arrived.has(letter.key)) discard(letter.key)
       else if (letter.state === 'pending') void deliver(letter)
     }
-  }, [letters, arrived, deliver, discard])
+    // Also when a client begins again that had ended.
+  }, [state, letters, arrived, deliver, discard])
 
   return {
     letters,

@@ -13,7 +13,7 @@ export interface ScrollOptions {
   /** The last row is one's own: whoever writes wants to see it. */
   readonly own: boolean
   /** Called near the beginning. */
-  readonly onBeginning?: (() => void) | undefined
+  readonly onBeginning?: (() => unknown) | undefined
 }
 
 export interface Scroll {
@@ -47,8 +47,9 @@ export function useScroll ({ last, own, onBeginning }: ScrollOptions): Scroll {
       anchor.current = 'end'
       setSeen(last)
     } else {
-      const rows = [...list.current?.children ?? []].filter((row) => row instanceof HTMLElement)
-      const row = rows.find(({ offsetTop, offsetHeight }) => offsetTop + offsetHeight > scrollTop)
+      // Rules between messages come and go with what is above them.
+      const rows = list.current?.querySelectorAll<HTMLElement>(':scope > :not(.rule)') ?? []
+      const row = [...rows].find(({ offsetTop, offsetHeight }) => offsetTop + offsetHeight > scrollTop)
       if (row !== undefined) anchor.current = { row, below: row.offsetTop - scrollTop }
       if (scrollTop < NEAR) onBeginning?.()
     }
