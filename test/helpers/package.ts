@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -43,6 +43,8 @@ export async function installPackage (folder: string): Promise<string> {
   mkdirSync(home, { recursive: true })
   cpSync(await build(), join(home, 'dist'), { recursive: true })
   for (const name of additions) cpSync(join(root, name), join(home, name), { recursive: true })
+  // A package of its own: as a part of this one it would find the sources under the package's name.
+  writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   return home
 }
 
