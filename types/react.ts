@@ -125,7 +125,7 @@ export interface WebSocketView {
 /** Options of `useWebSocket`: those of a client but its address, read once. */
 export interface UseWebSocketOptions extends Omit<ClientOptions, 'url' | 'autoConnect'> {
   /**
-   * How many messages the list holds at most.
+   * How many messages the list holds at most, 1 to 10,000.
    * @default 100
    */
   readonly limit?: number

@@ -1,18 +1,11 @@
 import type { Client, ClientMessage, FailedMessage, Gap, Member, Published, Room, RoomState } from '../../types/client.js'
 import type { AnyEvents } from '../../types/events.js'
 import type { ListedMessage } from '../../types/react.js'
-import { createBackoff } from '../client/backoff.js'
-import { systemClock } from '../client/environment.js'
-import { RealtimeError } from '../client/errors.js'
-import { createTurn } from '../client/turn.js'
+import { createPages } from './pages.js'
+import { createSends } from './sends.js'
 import { createTimeline } from './timeline.js'
 import type { Outgoing } from './timeline.js'
-
-/** How long after the last sign of it somebody counts as typing, in ms. */
-const TYPING_ENDS = 5_000
-
-/** Messages of a page of `loadOlder`. */
-const PAGE = 50
+import { createTypists } from './typists.js'
 
 /** What a component wants of a room. */
 export interface Use {
@@ -23,7 +16,7 @@ export interface Use {
 
 /** What components see of a room; the same object until something is different. */
 export interface RoomSnapshot {
-  readonly messages: ReadonlyArray<ListedMessage>
+  readonly messages: readonly ListedMessage[]
   readonly members: readonly Member[]
   readonly typing: readonly string[]
   readonly status: RoomState
@@ -43,7 +36,7 @@ export const JOINING: RoomSnapshot = {
 /** Of no room. */
 export const NOWHERE: RoomSnapshot = { ...JOINING, status: 'left' }
 
-/** One room of one client, for as long as a component is in it. */
+/** One room of one client, for as long as a component is in it or something it sent is on its way. */
 export interface RoomStore {
   readonly snapshot: RoomSnapshot
   /** A component comes. Returns what takes it away again. */
@@ -68,64 +61,58 @@ export interface RoomStore {
 export interface RoomStoreOwner {
   /** Messages that failed while the room was shown before. */
   readonly failures: readonly Outgoing[]
-  /** No component needs it any more, and nothing of it waits. */
+  /** Nobody needs it any more. */
   disposed (failures: readonly Outgoing[]): void
 }
 
 export function createRoomStore (client: Client, id: string, owner: RoomStoreOwner): RoomStore {
-  const timeline = createTimeline(({ userId }) => userId !== null && userId === client.userId)
   const uses = new Map<Use, () => void>()
-  const typists = new Map<object, ReturnType<typeof setTimeout>>()
-  const backoff = createBackoff(systemClock.random)
-  /** One for each membership and each gap: answers that belong to another one are of no use. */
-  const { next, guard } = createTurn()
+  const timeline = createTimeline(({ userId }) => userId !== null && userId === client.userId)
+  const pages = createPages(timeline, { room: () => room, history: () => history, changed: schedule })
+  const sends = createSends(client, id, timeline, { room: () => room ?? enter(), changed: schedule })
+  const typists = createTypists((typing) => room?.setTyping(typing))
   let snapshot = JOINING
   let room: Room<AnyEvents> | undefined
   let offs: Array<() => void> = []
-  /** It was not joined before: whoever joins it leaves it. */
+  /** It was joined by us, so it is left by us. */
   let owned = false
+  /** How many messages an answer to our join brings. */
+  let asked = 0
   let entering = false
-  /** How many messages to begin with, as the first component with an opinion says. */
+  /** How many messages to begin with, as the first component that shows any says. */
   let history: number | undefined
   let state: RoomState = 'joining'
-  let error: unknown
-  /** The newest page has to be asked for; the join does not bring it. */
-  let stale = false
-  let hasOlder = false
-  let begun = false
-  let older: Promise<boolean> | undefined
+  /** Why it could not be joined. */
+  let refusal: unknown
+  let peopleChanged = false
   let scheduled = false
+  /** No component is there, and has not been for a turn. */
+  let abandoned = true
   let disposed = false
-  /** Messages of ours on their way, by key: their promises tell what becomes of them. */
-  const sending = new Set<string>()
-
-  timeline.adopt(owner.failures)
 
   // --- membership ---
 
   /** Joins, unless it is joined. A side effect: never while rendering. */
-  function enter (): Room<AnyEvents> | undefined {
-    if (disposed) return
-    if (room !== undefined && (room.state === 'joining' || room.state === 'joined')) return room
+  function enter (): Room<AnyEvents> {
+    if (room !== undefined && !isOver(room.state)) return room
     const since = room?.position
-    let fresh = false
+    let joins = false
     entering = true
     const entered: Room<AnyEvents> = client.room(id, {
       history,
       // Read where there is no membership yet, and only there: that is how we know that it is ours.
       get since () {
-        fresh = true
+        joins = true
         return since
       }
     })
     entering = false
-    if (fresh) owned = true
-    // Joined by somebody else, who asked for what they needed.
-    else stale = true
-    if (room === undefined) {
-      offs = [entered.onChange(changed), entered.on('reset', reset)]
-      room = entered
-    }
+    if (joins) {
+      owned = true
+      asked = history ?? 0
+    } else pages.outdated()
+    if (room === undefined) offs = [entered.onChange(changed), entered.on('reset', reset)]
+    room = entered
     changed()
     return room
   }
@@ -134,94 +121,57 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
     if (room === undefined) return
     const before = state
     state = room.state
-    const volatile = room.position === undefined
-    if (state !== before) {
-      if (state === 'joined') {
-        error = undefined
-        backoff.count = 0
-      }
-      // Joined again by somebody else, from now on: what was published meanwhile is missing.
-      if (ended(before) && !ended(state) && !entering && !volatile) broken({ roomId: id, reason: 'expired', position: room.position ?? '' })
-      if (before === 'joined' && volatile) timeline.forsake()
-      if (ended(state)) next()
-      if (state === 'failed') {
-        room.ready().catch((reason: unknown) => {
-          error = reason
-          schedule()
-        })
-        return
-      }
-    }
-    if (state === 'joined') begin(volatile)
+    peopleChanged = true
+    if (state !== before) moved(room, before)
     schedule()
   }
 
-  /** Joined: what the answer did not bring is asked for. */
-  function begin (volatile: boolean): void {
-    if (volatile) begun = true
-    else if (stale) loadNewest()
-    else if (!begun && history !== undefined) {
-      begun = true
-      const { first } = timeline
-      if (first !== undefined && timeline.messages.length >= history) hasOlder = true
-      // Fewer than asked for: there are no others, or the answer was cut because of its size. Only the log knows.
-      else probe(first?.position)
+  function moved (room: Room<AnyEvents>, before: RoomState): void {
+    const { position } = room
+    // By somebody else, and from now on: what was published meanwhile is missing.
+    if (isOver(before) && !isOver(state) && !entering) broken({ roomId: id, reason: 'expired', position: position ?? '' })
+    // Without a log there is nothing to bring an echo later.
+    if (before === 'joined' && position === undefined) timeline.forsake()
+    refusal = undefined
+    if (state === 'joined') pages.joined()
+    else if (isOver(state)) pages.ended()
+    if (state === 'failed') {
+      room.ready().catch((reason: unknown) => {
+        if (state !== 'failed') return
+        refusal = reason
+        schedule()
+      })
     }
-  }
-
-  function probe (before?: string): void {
-    room?.history({ before, limit: 1 }).then(guard(({ messages }) => {
-      hasOlder = messages.length > 0
-      schedule()
-    }), () => {
-      begun = false
-    })
   }
 
   function reset (gap: Gap): void {
-    // An answer to a join brings messages if it was asked to; a reset in the middle of it all does not.
-    broken(gap, state === 'joining' && owned)
-    if (room?.state === 'joined' && stale && state === 'joined') loadNewest()
+    // What has not been seen as joined yet is just being answered, with messages if they were asked for.
+    if (state === 'joining' && asked > 0) timeline.broken(gap)
+    else broken(gap)
     schedule()
   }
 
-  function broken (gap: Gap, answered = false): void {
-    next()
-    older = undefined
+  function broken (gap: Gap): void {
     timeline.broken(gap)
-    stale = !answered && (history ?? 0) > 0
+    pages.outdated()
+    if (state === 'joined' && room?.state === 'joined') pages.joined()
   }
 
-  function loadNewest (): void {
-    if (room === undefined || !history) {
-      stale = false
-      return
-    }
-    next()
-    begun = true
-    const empty = timeline.first === undefined
-    room.history({ limit: history }).then(guard(({ messages, more = false }) => {
-      stale = false
-      const first = timeline.first
-      timeline.newest(messages)
-      if (empty || timeline.first !== first) hasOlder = more
-      schedule()
-    }), guard((reason: RealtimeError) => {
-      // Of another connection: asked again when the room is joined.
-      if (reason.code === 'disconnected') return
-      if (reason.retryable) setTimeout(guard(loadNewest), backoff.next(reason.retryAfter))
-      else {
-        stale = false
-        error = reason
-        schedule()
-      }
-    }))
+  /** What waits would be given up, so that goes first. */
+  function leave (): void {
+    if (disposed || timeline.waiting().length > 0 || client.pending().some(({ roomId }) => roomId === id)) return
+    disposed = true
+    pages.ended()
+    typists.clear()
+    for (const off of offs) off()
+    if (owned) room?.leave()
+    owner.disposed(timeline.failures())
   }
 
   // --- what components see ---
 
   function schedule (): void {
-    if (scheduled) return
+    if (scheduled || disposed) return
     scheduled = true
     queueMicrotask(flush)
   }
@@ -229,184 +179,98 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
   /** Once for everything that happened in a turn. */
   function flush (): void {
     scheduled = false
+    const { members, typing } = peopleChanged && room !== undefined ? peopleOf(room) : snapshot
+    peopleChanged = false
     const fresh: RoomSnapshot = {
-      messages: timeline.messages,
-      members: same(snapshot.members, room === undefined ? [] : [...room.members.values()]),
-      typing: same(snapshot.typing, room === undefined ? [] : [...room.typing.keys()].filter((userId) => userId !== client.userId)),
+      messages: same(snapshot.messages, timeline.messages),
+      members: same(snapshot.members, members),
+      typing: same(snapshot.typing, typing),
       status: state,
-      error,
-      gap: stale ? snapshot.gap : timeline.gap,
-      hasOlder: (hasOlder || timeline.trimmed) && !timeline.full,
-      loadingOlder: older !== undefined
+      error: refusal ?? pages.error,
+      // Whether it is one is known when the newest messages are.
+      gap: pages.stale ? snapshot.gap : timeline.gap,
+      hasOlder: pages.hasOlder,
+      loadingOlder: pages.loadingOlder
     }
-    const keys = Object.keys(fresh) as Array<keyof RoomSnapshot>
-    if (keys.some((key) => fresh[key] !== snapshot[key])) {
+    // A refusal is told together with its reason.
+    const incomplete = state === 'failed' && refusal === undefined
+    if (!incomplete && Object.entries(fresh).some(([name, value]) => Reflect.get(snapshot, name) !== value)) {
       snapshot = fresh
       for (const listener of [...uses.values()]) listener()
     }
-    if (uses.size === 0) leave()
+    if (abandoned) leave()
   }
 
-  /** Nobody is there any more, and nothing waits: what waits would be given up. */
-  function leave (): void {
-    if (disposed || uses.size > 0 || timeline.waiting().length > 0 || client.pending().some(({ roomId }) => roomId === id)) return
-    disposed = true
-    next()
-    for (const off of offs) off()
-    if (owned) room?.leave()
-    owner.disposed(timeline.failures())
+  function peopleOf ({ members, typing }: Room<AnyEvents>): Pick<RoomSnapshot, 'members' | 'typing'> {
+    return { members: [...members.values()], typing: [...typing.keys()].filter((userId) => userId !== client.userId) }
   }
 
   function fit (): void {
     const limits = [...uses.keys()].flatMap(({ limit }) => limit ?? [])
     if (limits.length > 0) timeline.limit = Math.max(...limits)
-  }
-
-  // --- what is sent ---
-
-  async function transmit ({ key, event, content }: Outgoing): Promise<Published | undefined> {
-    sending.add(key)
-    schedule()
-    try {
-      const entered = enter()
-      if (entered === undefined) throw new RealtimeError('left')
-      const published = await entered.publish(event, content, { key })
-      timeline.acknowledged(key, published)
-      return published
-    } catch (reason) {
-      timeline.failed(key, reason)
-    } finally {
-      sending.delete(key)
-      schedule()
-    }
-  }
-
-  /** Messages that wait: those of before a reload, and those that became of interest again because somebody connected. */
-  function sync (): void {
-    const pending = client.pending().filter(({ roomId }) => roomId === id)
-    const keys = new Set(pending.map(({ key }) => key))
-    for (const { key } of timeline.waiting()) if (!keys.has(key) && !sending.has(key)) timeline.acknowledged(key)
-    for (const { key, event, content, at, userId = client.userId ?? '' } of pending) {
-      const sent = timeline.find(key)
-      if (sent === undefined) timeline.add({ key, roomId: id, event, content, timestamp: at, userId })
-      else if (sent.item.state === 'failed') timeline.retried(sent)
-    }
     schedule()
   }
 
-  function stopTyping (typist: object): void {
-    clearTimeout(typists.get(typist))
-    typists.delete(typist)
+  function use (use: Use, listener: () => void): () => void {
+    uses.set(use, listener)
+    abandoned = false
+    fit()
+    if (history === undefined && use.history !== undefined) {
+      history = use.history
+      // It was joined for components that show no messages.
+      if (room !== undefined) pages.outdated()
+      if (state === 'joined') pages.joined()
+    }
+    // When all components that come in this turn have said what they want.
+    queueMicrotask(() => { if (uses.size > 0) enter() })
+    return () => {
+      uses.delete(use)
+      fit()
+      // Not at once: StrictMode, and whoever moves in the tree, goes and comes back.
+      if (uses.size === 0) {
+        setTimeout(() => {
+          abandoned = uses.size === 0
+          if (abandoned) leave()
+        })
+      }
+    }
   }
 
-  sync()
+  timeline.adopt(owner.failures)
+  sends.sync()
 
   return {
     get snapshot () { return snapshot },
-    use (use, listener) {
-      uses.set(use, listener)
-      fit()
-      if (history === undefined && use.history !== undefined) {
-        history = use.history
-        // Joined without: by a component that shows no messages.
-        if (room !== undefined) {
-          stale = true
-          changed()
-        }
-      }
-      // After all components that come in this turn have said what they want; StrictMode takes them away and brings them back.
-      queueMicrotask(() => { if (uses.size > 0) enter() })
-      return () => {
-        uses.delete(use)
-        fit()
-        // Not at once: whoever moves in the tree, goes and comes back in one turn.
-        if (uses.size === 0) setTimeout(() => { if (uses.size === 0) leave() })
-      }
-    },
+    use,
     publish (event, content) {
-      for (const typist of [...typists.keys()]) stopTyping(typist)
-      const key = systemClock.id()
-      return transmit(timeline.add({ key, roomId: id, event, content: jsonOf(content), timestamp: Date.now(), userId: client.userId ?? '' }))
+      typists.clear()
+      return sends.publish(event, content)
     },
-    retry (itemId) {
-      const failed = timeline.failure(itemId)
-      const code = codeOf(failed?.item.error)
-      // Of another user, as whom it is never sent.
-      if (failed === undefined || code === 'other_user') return
-      void transmit(timeline.retried(failed, code === 'conflict' ? systemClock.id() : undefined))
-    },
-    discard (itemId) {
-      const failed = timeline.failure(itemId)
-      if (failed !== undefined) timeline.discard(failed)
-      schedule()
-    },
-    loadOlder () {
-      const before = timeline.first?.position
-      if (room === undefined || ended(state) || !(hasOlder || timeline.trimmed) || timeline.full) return Promise.resolve(false)
-      const settled = guard(() => { older = undefined })
-      older ??= room.history({ before, limit: PAGE }).then(({ messages, more = false }) => {
-        settled()
-        // The oldest message may have been dropped, or the log have turned out to be another one.
-        if (timeline.first?.position !== before) return snapshot.hasOlder
-        const fresh = timeline.older(messages)
-        hasOlder = more && fresh > 0
-        error = undefined
-        return hasOlder
-      }, (reason: unknown) => {
-        settled()
-        error = reason
-        return hasOlder
-      }).finally(schedule)
-      schedule()
-      return older
-    },
+    retry: sends.retry,
+    discard: sends.discard,
+    loadOlder: () => isOver(state) ? Promise.resolve(false) : pages.loadOlder(),
     rejoin () {
-      if (room !== undefined && ended(room.state)) enter()
+      if (room !== undefined) enter()
     },
     setPresence (presence) {
-      enter()?.setPresence(presence)
+      (room ?? enter()).setPresence(presence)
     },
-    setTyping (typist, typing) {
-      stopTyping(typist)
-      if (typing) {
-        typists.set(typist, setTimeout(() => {
-          stopTyping(typist)
-          room?.setTyping(typists.size > 0)
-        }, TYPING_ENDS))
-      }
-      room?.setTyping(typists.size > 0)
-    },
+    setTyping: typists.set,
     receive (message) {
       timeline.receive(message)
       schedule()
     },
-    failed ({ key, error }) {
-      timeline.failed(key, error)
-      schedule()
-    },
-    sync
+    failed: ({ key, error }) => sends.failed(key, error),
+    sync: sends.sync
   }
 }
 
-function ended (state: RoomState): boolean {
+/** Not a member, nor going to be. */
+function isOver (state: RoomState): boolean {
   return state === 'failed' || state === 'left'
 }
 
-/** The list of before, if it has the same members. */
+/** The list of before, if it has the same items. */
 function same<Item> (before: readonly Item[], now: readonly Item[]): readonly Item[] {
   return before.length === now.length && before.every((item, index) => item === now[index]) ? before : now
-}
-
-/** What the others will see of it. */
-function jsonOf (content: unknown): unknown {
-  try {
-    return JSON.parse(JSON.stringify(content ?? null))
-  } catch {
-    // It will be refused for this very reason.
-    return content
-  }
-}
-
-function codeOf (error: unknown): string | undefined {
-  return error instanceof RealtimeError ? error.code : undefined
 }

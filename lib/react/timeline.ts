@@ -32,10 +32,10 @@ export interface Draft {
 export interface Timeline {
   /** The same array until something is different. */
   readonly messages: readonly ListedMessage[]
+  /** How many of them are of the log. */
+  readonly size: number
   /** The oldest message of the log that is shown. */
   readonly first: ListedMessage | undefined
-  /** The newest one. */
-  readonly last: ListedMessage | undefined
   /** Older messages were dropped to stay in the bound. */
   readonly trimmed: boolean
   /** It holds as many as a list may. */
@@ -57,10 +57,14 @@ export interface Timeline {
   /** Shows a message that is being sent. */
   add (draft: Draft): Outgoing
   find (key: string): Outgoing | undefined
+  /** Whether the log shows a message of this user with this key. */
+  shows (key: string): boolean
+  /** Who this user is, for messages that were sent before that was known. */
+  claim (userId: string): void
   /** The failed message with this id. */
   failure (id: string): Outgoing | undefined
-  /** Sent again, by another key if one is given. */
-  retried (outgoing: Outgoing, key?: string): Outgoing
+  /** Sent again, by the same or another key. */
+  retried (outgoing: Outgoing, key: string): Outgoing
   acknowledged (key: string, published?: Published): void
   failed (key: string, error: unknown): void
   discard (outgoing: Outgoing): void
@@ -124,26 +128,30 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
     trimmed = true
   }
 
-  /** Marks or unmarks the first message behind the seam. */
+  /** Marks the first message behind the seam. */
   function mark (): void {
-    if (seam === undefined) return
-    const { at, connected, gap: mark } = seam
-    const message = log[at]
-    if (message === undefined || at === 0 || connected === (message.gap === undefined)) return
-    const { gap: _, ...bare } = message
-    const marked = connected ? bare : { ...bare, gap: mark }
-    log[at] = marked
+    if (seam === undefined || seam.connected || seam.at === 0) return
+    const behind = log[seam.at]
+    if (behind === undefined || behind.gap !== undefined) return
+    const marked = { ...behind, gap: seam.gap }
+    log[seam.at] = marked
     know(marked)
+  }
+
+  /** The log does continue behind the seam. */
+  function connect (): void {
+    if (seam === undefined || seam.connected) return
+    const { gap } = seam
+    seam.connected = true
+    log = log.map((message) => message.gap === gap ? unmarked(message) : message)
+    log.forEach(know)
   }
 
   function receive (message: ClientMessage): void {
     const { position } = message
     const before = position === undefined ? undefined : known.get(position)
     if (before !== undefined) {
-      if (seam !== undefined && log[seam.at - 1] === before) {
-        seam.connected = true
-        mark()
-      }
+      if (seam !== undefined && log[seam.at - 1] === before) connect()
       if (!guessed.has(keyOf(before))) return
       // It has an echo after all, which knows its place.
       log = log.filter((other) => other !== before)
@@ -172,16 +180,17 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       outgoing.delete(key)
       const at = log.findIndex(({ timestamp }) => timestamp > item.timestamp)
       if (there || at <= 0) continue
-      log.splice(at, 0, { ...item, gap: log[at]?.gap })
-      if (seam !== undefined && at <= seam.at) seam.at++
-      know(item)
+      // In a gap there is one before it too.
+      const placed = { ...item, gap: log[at]?.gap }
+      log.splice(at, 0, placed)
+      if (seam !== undefined && at < seam.at) seam.at++
+      know(placed)
       guessed.add(item.position)
     }
   }
 
   function update (sent: Outgoing, change: Partial<ListedMessage>, key = sent.key): Outgoing {
-    const { error, ...item } = sent.item
-    const updated = { ...sent, key, item: { ...item, key, ...change } }
+    const updated = { ...sent, key, item: { ...sent.item, key, ...change } }
     if (key !== sent.key) outgoing.delete(sent.key)
     outgoing.set(key, updated)
     changed()
@@ -198,8 +207,8 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       cached ??= build()
       return cached
     },
+    get size () { return log.length },
     get first () { return log[0] },
-    get last () { return log.at(-1) },
     get trimmed () { return trimmed },
     get full () { return log.length >= MAX_MESSAGES },
     get gap () { return seam !== undefined && !seam.connected ? seam.gap : gap },
@@ -219,7 +228,6 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       const before = log.slice(0, at)
       const after = log.slice(at)
       const last = before.at(-1)
-      if (seam !== undefined && page.some((message) => keyOf(message) === last?.position)) seam.connected = true
       const positions = new Set(page.map(keyOf))
       const shown = new Set(before.map(keyOf))
       const shared = after.findIndex((message) => positions.has(keyOf(message)))
@@ -228,8 +236,9 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
         .map((message) => known.get(keyOf(message)) ?? list(message))
       const ahead = after.slice(0, Math.max(0, shared))
       const behind = after.slice(ahead.length).filter((message) => !positions.has(keyOf(message)))
-      log = [...before, ...ahead, ...fresh, ...behind].map((message, index) => index < at ? message : unmarked(message))
+      log = [...before, ...[...ahead, ...fresh, ...behind].map(unmarked)]
       log.forEach(know)
+      if (last !== undefined && positions.has(keyOf(last))) connect()
       mark()
       settle()
       trim()
@@ -254,12 +263,16 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       return added
     },
     find: (key) => outgoing.get(key),
+    shows: (key) => log.some((message) => message.key === key && isMine(message)),
+    claim (userId) {
+      for (const sent of outgoing.values()) if (sent.item.userId === '') update(sent, { userId })
+    },
     failure: (id) => [...outgoing.values()].find(({ id: other, item }) => other === id && item.state === 'failed'),
-    retried: (sent, key) => update(sent, { state: 'pending' }, key),
+    retried: (sent, key) => update(sent, { state: 'pending', error: undefined }, key),
     acknowledged (key, published) {
       const sent = outgoing.get(key)
       if (sent === undefined) return
-      update(sent, { state: 'sent', timestamp: published?.timestamp ?? sent.item.timestamp, position: published?.position })
+      update(sent, { state: 'sent', error: undefined, timestamp: published?.timestamp ?? sent.item.timestamp, position: published?.position })
       settle()
     },
     failed (key, error) {
@@ -291,6 +304,8 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
   }
 }
 
-function unmarked ({ gap, ...message }: ListedMessage): ListedMessage {
-  return message
+function unmarked (message: ListedMessage): ListedMessage {
+  if (message.gap === undefined) return message
+  const { gap, ...bare } = message
+  return bare
 }

@@ -1,9 +1,12 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import type { RequestOptions } from '../../types/client.js'
+import type { Client, RequestOptions } from '../../types/client.js'
 import type { CallView } from '../../types/react.js'
 import { useClient } from './provider.js'
 
+/** What became of the last call, and of which. */
 interface Call {
+  readonly client?: Client
+  readonly name?: string
   readonly pending: boolean
   readonly data: unknown
   readonly error: unknown
@@ -23,31 +26,25 @@ const NOTHING: Call = { pending: false, data: undefined, error: undefined }
  */
 export function useCall (name: string): CallView<unknown, unknown> {
   const client = useClient()
-  const [state, setState] = useState(NOTHING)
-  const last = useRef(0)
-  useEffect(() => () => {
-    // Answers to another name, or of another client, and those that nobody is there for.
-    last.current++
-    setState(NOTHING)
-  }, [client, name])
-  const call = useCallback(async (content: unknown, options?: RequestOptions) => {
-    const mine = ++last.current
-    const settle = (change: Partial<Call>): void => {
-      if (mine === last.current) setState((before) => ({ ...before, pending: false, ...change }))
+  const [last, setLast] = useState(NOTHING)
+  const count = useRef(0)
+  // Answers that come when there is another name or client, or nobody, are for whoever awaits them only.
+  useEffect(() => () => { count.current++ }, [client, name])
+  const call = useCallback((content: unknown, options?: RequestOptions) => {
+    const mine = ++count.current
+    const settle = (outcome: Partial<Call>): void => {
+      if (mine === count.current) setLast((before) => ({ ...before, pending: false, ...outcome }))
     }
-    setState((before) => ({ ...before, pending: true, error: undefined }))
-    try {
-      const data = await client.call(name, content, options)
-      settle({ data })
-      return data
-    } catch (error) {
-      settle({ error })
-      throw error
-    }
+    setLast((before) => ({ client, name, pending: true, data: before.client === client && before.name === name ? before.data : undefined, error: undefined }))
+    const answer = client.call(name, content, options)
+    // It is told as `error` as well, so nobody has to wait for it.
+    answer.then((data) => settle({ data }), (error: unknown) => settle({ error }))
+    return answer
   }, [client, name])
   const reset = useCallback(() => {
-    last.current++
-    setState(NOTHING)
+    count.current++
+    setLast(NOTHING)
   }, [])
-  return useMemo(() => ({ ...state, call, reset }), [state, call, reset])
+  const { pending, data, error } = last.client === client && last.name === name ? last : NOTHING
+  return useMemo(() => ({ pending, data, error, call, reset }), [pending, data, error, call, reset])
 }

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'react'
 import type { DirectMessage, Gap } from '../../types/client.js'
 import type { DirectView, UseDirectOptions } from '../../types/react.js'
+import { check } from './check.js'
 import { useClient } from './provider.js'
 
 const NONE: readonly never[] = []
@@ -11,6 +12,7 @@ const NONE: readonly never[] = []
  * Where the sender asked for receipts, one is given when `onMessage`, and the promise it may return, and every other handler of direct
  * messages went well.
  *
+ * @throws {RangeError} when `limit` is out of its bounds
  * @example
  * ```tsx
  * const { messages } = useDirect({ onMessage: async (message) => { await store(message) } })
@@ -18,6 +20,7 @@ const NONE: readonly never[] = []
  * ```
  */
 export function useDirect ({ onMessage, limit = 100 }: UseDirectOptions<DirectMessage> = {}): DirectView<DirectMessage> {
+  check('limit', limit, 0, 10_000)
   const client = useClient()
   const [messages, setMessages] = useState<readonly DirectMessage[]>(NONE)
   const [gap, setGap] = useState<Gap>()
@@ -33,7 +36,12 @@ export function useDirect ({ onMessage, limit = 100 }: UseDirectOptions<DirectMe
       }),
       client.on('reset', setGap)
     ]
-    return () => { for (const off of offs) off() }
+    return () => {
+      for (const off of offs) off()
+      // Another client may be another user's.
+      setMessages(NONE)
+      setGap(undefined)
+    }
   }, [client])
   return useMemo(() => ({ messages, gap }), [messages, gap])
 }

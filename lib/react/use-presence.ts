@@ -20,7 +20,7 @@ const membersOf = ({ members }: RoomSnapshot): readonly Member[] => members
  * ```
  */
 export function usePresence (roomId: string | null): PresenceView {
-  const { part: members, store } = useStore(roomId, undefined, undefined, membersOf)
-  const setPresence = useCallback((presence: { status?: string, meta?: unknown }) => store()?.setPresence(presence), [store])
+  const { part: members, open } = useStore(roomId, undefined, undefined, membersOf)
+  const setPresence = useCallback((presence: { status?: string, meta?: unknown }) => open()?.setPresence(presence), [open])
   return useMemo(() => ({ members, setPresence }), [members, setPresence])
 }

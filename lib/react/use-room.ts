@@ -1,6 +1,7 @@
 import { useEffect, useMemo } from 'react'
 import type { AnyEvents } from '../../types/events.js'
 import type { RoomView, UseRoomOptions } from '../../types/react.js'
+import { check } from './check.js'
 import type { RoomSnapshot } from './room-store.js'
 import { useStore } from './use-store.js'
 
@@ -24,23 +25,19 @@ const whole = (snapshot: RoomSnapshot): RoomSnapshot => snapshot
 export function useRoom (roomId: string | null, { history = 50, limit = 500 }: UseRoomOptions = {}): RoomView<AnyEvents> {
   check('history', history, 0, 100)
   check('limit', limit, 1, 10_000)
-  const { part, store } = useStore(roomId, history, limit, whole)
+  const { part, store, open } = useStore(roomId, history, limit, whole)
   const actions = useMemo(() => {
     const typist = {}
     return {
-      send: async (content: unknown) => store()?.publish('message', content),
-      publish: async (event: string, content: unknown) => store()?.publish(event, content),
+      send: async (content: unknown) => open()?.publish('message', content),
+      publish: async (event: string, content: unknown) => open()?.publish(event, content),
       retry: (id: string) => store()?.retry(id),
       discard: (id: string) => store()?.discard(id),
       loadOlder: async () => await store()?.loadOlder() ?? false,
       rejoin: () => store()?.rejoin(),
       setTyping: (typing: boolean) => store()?.setTyping(typist, typing)
     }
-  }, [store])
+  }, [store, open])
   useEffect(() => () => actions.setTyping(false), [actions])
   return useMemo(() => ({ ...part, ...actions }), [part, actions])
-}
-
-function check (name: string, value: number, min: number, max: number): void {
-  if (!Number.isInteger(value) || value < min || value > max) throw new RangeError(`${name} must be an integer from ${min} to ${max}, not ${value}`)
 }

@@ -2,7 +2,9 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
 import { createClient } from '../client/index.js'
 import type { ClientMessage } from '../../types/client.js'
 import type { UseWebSocketOptions, WebSocketView } from '../../types/react.js'
+import { check } from './check.js'
 import { createLease } from './lease.js'
+import type { Lease } from './lease.js'
 
 const NONE: readonly never[] = []
 
@@ -11,6 +13,7 @@ const NONE: readonly never[] = []
  * and a function to send. Needs no provider. For more than one component, use `RealtimeProvider` and the other hooks.
  *
  * @param url - the server's WebSocket route; another one is another connection
+ * @throws {RangeError} when `limit` is out of its bounds
  * @example
  * ```tsx
  * const { connected, messages, send } = useWebSocket('/realtime')
@@ -18,9 +21,13 @@ const NONE: readonly never[] = []
  * ```
  */
 export function useWebSocket (url: string, options: UseWebSocketOptions = {}): WebSocketView {
-  const { limit = 100, ...first } = options
-  const [clientOptions] = useState(first)
-  const lease = useMemo(() => createLease(createClient({ ...clientOptions, url, autoConnect: false })), [url, clientOptions])
+  const { limit = 100, ...others } = options
+  check('limit', limit, 1, 10_000)
+  const [clientOptions] = useState(others)
+  const [held, hold] = useState(() => leaseOf(url, clientOptions))
+  const current = held.url === url ? held : leaseOf(url, clientOptions)
+  if (current !== held) hold(current)
+  const { lease } = current
   const [connected, setConnected] = useState(false)
   const [messages, setMessages] = useState<readonly ClientMessage[]>(NONE)
   const bound = useRef(limit)
@@ -41,4 +48,9 @@ export function useWebSocket (url: string, options: UseWebSocketOptions = {}): W
   }, [lease])
   const send = useCallback((roomId: string, content: unknown) => lease.client.send(roomId, content), [lease])
   return useMemo(() => ({ connected, messages, send }), [connected, messages, send])
+}
+
+/** A client that is not connected yet: an object and nothing else, so that it may be made while rendering. */
+function leaseOf (url: string, options: UseWebSocketOptions): { readonly url: string, readonly lease: Lease } {
+  return { url, lease: createLease(createClient({ ...options, url, autoConnect: false })) }
 }
