@@ -1,4 +1,4 @@
-import { localStorageQueue } from 'fastify-realtime/client'
+import { localStorageQueue, shareTabs } from 'fastify-realtime/client'
 import type { ClientOptions } from 'fastify-realtime/client'
 import { createHooks } from 'fastify-realtime/react'
 import type { Api } from '../api.js'
@@ -15,6 +15,8 @@ export function optionsFor (name: string): ClientOptions {
     inbox: 'start',
     // What is waiting survives a reload.
     queue: { storage: localStorageQueue(`chat:${name}`) },
+    // With `?share`: one connection for all tabs of this browser in which somebody signed in under this name.
+    ...(new URLSearchParams(location.search).has('share') && { shareTabs: shareTabs() }),
     async getToken ({ reason }) {
       const kept = sessionStorage.getItem(tokenKey(name))
       if (reason === 'connect' && kept !== null) return kept

@@ -58,6 +58,10 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
     if (state === 'closed' && reason === 'signed-out') onSignOut()
   }, [state, reason, onSignOut])
 
+  useEffect(() => {
+    if (directs.gap !== undefined) show({ from: null, title: 'Messages to you may be missing', text: 'Reload to see them.', topic: 'inbox' })
+  }, [directs.gap, show])
+
   useEffect(() => dismiss(({ topic }) => topic === current), [dismiss, current, toasts])
 
   function open (key: ConversationKey): void {
@@ -75,6 +79,7 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
   function choose (toast: Toast): void {
     dismiss(({ id }) => id === toast.id)
     if (toast.topic === 'notices') document.getElementById('notices')?.showPopover()
+    else if (toast.topic === 'inbox') location.reload()
     else open(toast.topic)
   }
 

@@ -16,6 +16,7 @@ export function Direct ({ me, person, directs }: { me: string, person: string, d
       <Title subtitle={status === undefined ? 'Not here now; messages wait in the inbox' : status}>{person}</Title>
       <MessageLog
         me={me} lines={lines.get(person) ?? []} gapAtEnd={broken.has(person)} onRetry={retry} onDiscard={discard}
+        onReload={() => location.reload()}
         empty={`Only you and ${person} can read this. It waits in the inbox of whoever is away.`}
       />
       <Typing names={[]} />

@@ -16,17 +16,19 @@ interface MessageLogProps {
   readonly empty: string
   onRetry (id: string): void
   onDiscard (id: string): void
+  /** Gets what is missing at a gap. Without it there is nothing to be had. */
+  onReload? (): void
 }
 
 /** What people said to each other. */
-export function MessageLog ({ me, lines, gapAtEnd, older, empty, onRetry, onDiscard }: MessageLogProps): ReactNode {
+export function MessageLog ({ me, lines, gapAtEnd, older, empty, onRetry, onDiscard, onReload }: MessageLogProps): ReactNode {
   const rows: ReactNode[] = []
   let previous: Line | undefined
   for (const { userId, gap, ...line } of lines) {
     const { id, timestamp } = line
     const newDay = previous === undefined || !sameDay(previous.timestamp, timestamp)
     if (newDay) rows.push(<DayRow key={`day ${id}`}>{dayOf(timestamp)}</DayRow>)
-    if (gap) rows.push(<GapRow key={`gap ${id}`} />)
+    if (gap) rows.push(<GapRow key={`gap ${id}`} onReload={onReload} />)
     const follows = !newDay && !gap && previous?.userId === userId && timestamp - previous.timestamp < TOGETHER
     rows.push(
       <MessageRow
@@ -35,6 +37,6 @@ export function MessageLog ({ me, lines, gapAtEnd, older, empty, onRetry, onDisc
     )
     previous = { userId, gap, ...line }
   }
-  if (gapAtEnd) rows.push(<GapRow key='gap at end' />)
+  if (gapAtEnd) rows.push(<GapRow key='gap at end' onReload={onReload} />)
   return <Log last={previous?.id} own={previous?.userId === me} older={older} empty={empty}>{rows}</Log>
 }

@@ -9,8 +9,13 @@ export function DayRow ({ children }: { children: string }): ReactNode {
 }
 
 /** An explicit gap: nobody is left to guess. */
-export function GapRow (): ReactNode {
-  return <li className='rule gap' data-gap=''><span>Messages may be missing here</span></li>
+export function GapRow ({ onReload }: { onReload?: (() => void) | undefined }): ReactNode {
+  return (
+    <li className='rule gap' data-gap=''>
+      <span>Messages may be missing here</span>
+      {onReload !== undefined && <button className='quiet' onClick={() => onReload()}>Reload</button>}
+    </li>
+  )
 }
 
 export function Time ({ timestamp }: { timestamp: number }): ReactNode {

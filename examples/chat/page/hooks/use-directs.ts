@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'react'
-import type { DirectMessage } from 'fastify-realtime/client'
+import type { DirectMessage, Gap } from 'fastify-realtime/client'
 import type { Line } from '../line.js'
 import { useDirect } from '../realtime.js'
 import { useOutbox } from './use-outbox.js'
@@ -20,6 +20,8 @@ export interface Directs {
   readonly broken: ReadonlySet<string>
   /** What the server itself said, the newest first. */
   readonly notices: readonly Notice[]
+  /** The inbox could not be continued: what is missing is only had by reading it from its start, as a reload does. */
+  readonly gap: Gap | undefined
   /** Letters that wait for a connection. */
   readonly waiting: number
   send (to: string, text: string): void
@@ -77,6 +79,7 @@ export function useDirects (me: string, onMessage: News): Directs {
     lines,
     broken,
     notices,
+    gap,
     waiting: letters.filter(({ state }) => state === 'pending').length,
     send,
     retry: (id) => retry(keyOf(id)),

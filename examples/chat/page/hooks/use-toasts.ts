@@ -11,7 +11,7 @@ export interface Toast {
   readonly title: string
   readonly text: string
   /** What it is about: whoever looks at that needs no toast any more. */
-  readonly topic: ConversationKey | 'notices'
+  readonly topic: ConversationKey | 'notices' | 'inbox'
 }
 
 export interface Toasts {
