@@ -115,7 +115,7 @@ export class Channels {
     const { queue } = followed
     const deliver = (event: ChannelEvent): void => queue.deliver(event)
     const failed = (error: unknown): void => handlers.onError?.(error)
-    followed.log = new LogFollower({ channel, from: head, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
+    followed.log = new LogFollower({ from: head, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
     if (snapshot !== undefined) {
       followed.presence = new PresenceFollower({ from: snapshot, deliver, failed, read: () => presence.snapshot(channel) })
     }
@@ -146,4 +146,3 @@ function repair ({ log, presence }: Followed): void {
   log?.repair()
   presence?.repair()
 }
-

@@ -1,12 +1,11 @@
 import type { GapReason } from '../../protocol/frames.js'
 import type { Position } from '../../protocol/position.js'
-import type { ChannelEvent, ChannelName, Entry, RemovalEntry } from '../bridge.js'
+import type { ChannelEvent, Entry, RemovalEntry } from '../bridge.js'
 import { samePosition } from './envelope.js'
 import type { LogEnvelope } from './envelope.js'
 import type { Continuation } from './log-store.js'
 
 export interface LogFollowerOptions {
-  readonly channel: ChannelName
   /** Where it begins. */
   readonly from: Position
   deliver (event: ChannelEvent): void
@@ -28,7 +27,8 @@ export class LogFollower {
   #last: Position
   /** Chains of the entries delivered last, by offset. */
   readonly #known = new Map<number, string>()
-  #repairing = false
+  /** The reading that is under way. */
+  #repairing: Promise<void> | null = null
   /** Something arrived, or may have been lost, since the read that is under way began. */
   #dirty = false
   #ended = false
@@ -44,7 +44,7 @@ export class LogFollower {
 
   receive ({ before, entries }: LogEnvelope): void {
     if (this.#ended) return
-    if (this.#repairing) {
+    if (this.#repairing !== null) {
       this.#dirty = true
       return
     }
@@ -60,11 +60,17 @@ export class LogFollower {
   /** Makes sure that nothing is missing. */
   repair (): void {
     this.#dirty = true
-    if (this.#repairing || this.#ended) return
-    this.#repairing = true
-    this.#catchUp().catch((error: unknown) => {
+    if (this.#repairing !== null || this.#ended) return
+    this.#repairing = this.#catchUp()
+    this.#repairing.catch((error: unknown) => {
       if (!this.#ended) this.#options.failed(error)
     })
+  }
+
+  /** As {@link repair}; resolves when nothing is missing, or rejects where that cannot be found out. */
+  async repaired (): Promise<void> {
+    this.repair()
+    await this.#repairing
   }
 
   end (): void {
@@ -83,7 +89,7 @@ export class LogFollower {
       }
     } finally {
       // In the turn of the last look at #dirty: nothing can arrive in between.
-      this.#repairing = false
+      this.#repairing = null
     }
   }
 

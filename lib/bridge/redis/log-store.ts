@@ -6,7 +6,7 @@ import { BridgeError, CONTROL_RETENTION, REMOVAL_WINDOW } from '../bridge.js'
 import type { ChannelName, Entry, IdempotencyKey, Publication, PublishResult, ReadQuery, ReadResult, Removal, RemovalEntry, Retention } from '../bridge.js'
 import { metaTtl } from '../judge.js'
 import { entryOf } from './envelope.js'
-import type { Names } from './names.js'
+import type { LogName, Names } from './names.js'
 import { loadScript } from './script.js'
 import type { Reply, Store } from './store.js'
 
@@ -42,11 +42,11 @@ export interface LogStoreOptions {
   readonly clock: Clock
   readonly names: Names
   /** Where a channel's log is. */
-  storeOf (channel: ChannelName): Store
+  storeOf (channel: LogName): Store
   /** The command that fans out: SPUBLISH in a cluster. */
   readonly publish: 'PUBLISH' | 'SPUBLISH'
   /** After each call that appended; rejects where the log's copies are too few. */
-  readonly replicated?: (channel: ChannelName) => Promise<void>
+  readonly replicated?: (channel: LogName) => Promise<void>
 }
 
 /** What a log's reader gets besides the messages: everything in its place. */
@@ -65,11 +65,14 @@ export interface Head {
   readonly time: number
 }
 
+/** A publication that is kept. */
+type Appendix = Omit<Publication, 'channel'> & { readonly channel: LogName, readonly retention: Retention }
+
 /** The logs in the store: the publishes of one turn to a channel are one call. */
 export class LogStore {
   readonly #options: LogStoreOptions
-  readonly #lanes = new Map<ChannelName, Lane>()
-  readonly #waiting = new Set<ChannelName>()
+  readonly #lanes = new Map<LogName, Lane>()
+  readonly #waiting = new Set<LogName>()
   #flushing = false
   #batches = 0
   /** Makes ids of batches, and thereby of entries, differ from all others. */
@@ -80,7 +83,7 @@ export class LogStore {
     this.#run = options.clock.id()
   }
 
-  append ({ channel, head, retention, key, receipt }: Publication & { readonly retention: Retention }): Promise<PublishResult> {
+  append ({ channel, head, retention, key, receipt }: Appendix): Promise<PublishResult> {
     return this.#add(channel, { kind: receipt === true ? 'r' : 'm', data: head, retention, key })
   }
 
@@ -113,13 +116,16 @@ export class LogStore {
     return { head, ...(gap !== undefined && { gap }), entries: messages, more, position: upTo }
   }
 
-  /** What follows a position, removals included. */
-  async continue (channel: ChannelName, from: Position, limit: number): Promise<Continuation> {
-    const { head, gap, entries, more } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from))
+  /**
+   * What follows a position, removals included.
+   * @param insist - also while calls are refused
+   */
+  async continue (channel: LogName, from: Position | typeof START, limit: number, insist = false): Promise<Continuation> {
+    const { head, gap, entries, more } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from, insist))
     return { head, ...(gap !== undefined && { gap }), entries, more }
   }
 
-  async head (channel: ChannelName): Promise<Head> {
+  async head (channel: LogName): Promise<Head> {
     const { head, time, removals } = readReply(await this.#read(channel, 'head', 1, 0))
     return { head, time, removals }
   }
@@ -131,14 +137,16 @@ export class LogStore {
     }
   }
 
-  #read (channel: ChannelName, query: string, limit: number, maxBytes: number, position?: Position | typeof START | null): Promise<Reply> {
+  #read (
+    channel: LogName, query: string, limit: number, maxBytes: number, position?: Position | typeof START | null, insist = false
+  ): Promise<Reply> {
     const { names, storeOf, clock } = this.#options
     const from = position === START ? [START, 0, ''] : position === undefined ? [] : [position?.epoch ?? '', position?.offset ?? 0, position?.chain ?? '']
     const keys = [names.key(channel, 'head'), names.key(channel, 'log'), names.key(channel, 'removed')]
-    return storeOf(channel).run(READ, keys, [clock.id(), query, limit, maxBytes, ...from])
+    return storeOf(channel).run(READ, keys, [clock.id(), query, limit, maxBytes, ...from], insist)
   }
 
-  #add (channel: ChannelName, item: Omit<Item, 'resolve' | 'reject'>): Promise<PublishResult> {
+  #add (channel: LogName, item: Omit<Item, 'resolve' | 'reject'>): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       let lane = this.#lanes.get(channel)
       if (lane === undefined) this.#lanes.set(channel, lane = { items: [], flying: false })
@@ -148,7 +156,7 @@ export class LogStore {
   }
 
   /** At the end of this turn, so that its publishes go together. */
-  #schedule (channel: ChannelName): void {
+  #schedule (channel: LogName): void {
     this.#waiting.add(channel)
     if (this.#flushing) return
     this.#flushing = true
@@ -160,7 +168,7 @@ export class LogStore {
     })
   }
 
-  async #flush (channel: ChannelName): Promise<void> {
+  async #flush (channel: LogName): Promise<void> {
     const lane = this.#lanes.get(channel)
     if (lane === undefined || lane.flying) return
     const batch = take(lane.items)
@@ -183,7 +191,7 @@ export class LogStore {
     void this.#flush(channel)
   }
 
-  async #send (channel: ChannelName, batch: readonly Item[]): Promise<PublishResult[]> {
+  async #send (channel: LogName, batch: readonly Item[]): Promise<PublishResult[]> {
     const { names, storeOf, clock, publish, replicated } = this.#options
     const [{ retention } = { retention: CONTROL_RETENTION }] = batch
     const id = `${this.#run}:${++this.#batches}`

@@ -1,5 +1,8 @@
 import type { ChannelName } from '../bridge.js'
 
+/** What has a log: channels, and the cluster for its commands. */
+export type LogName = ChannelName | 's:control'
+
 /** What belongs to a channel in the store; docs/redis.md says what each is. */
 export type ChannelKey = 'head' | 'log' | 'removed' | 'presence' | 'connections' | `batch:${string}` | `key:${string}`
 
@@ -10,8 +13,8 @@ export type ChannelKey = 'head' | 'log' | 'removed' | 'presence' | 'connections'
  */
 export interface Names {
   /** Where a channel is fanned out. */
-  channel (channel: ChannelName): string
-  key (channel: ChannelName, key: ChannelKey): string
+  channel (channel: LogName): string
+  key (channel: LogName, key: ChannelKey): string
   /** What belongs to a node, or to all of them, in a slot of its own. */
   service (name: string, key?: string): string
 }

@@ -1,14 +1,19 @@
 import type { Clock } from '../../clock.js'
 import { finishFrame } from '../../protocol/encode.js'
 import { BridgeError } from '../bridge.js'
-import type { Bridge, BridgeHandlers, BridgeStatus, ChannelName } from '../bridge.js'
+import type { Bridge, BridgeHandlers, BridgeStatus } from '../bridge.js'
 import { Channels } from './channels.js'
+import { ControlLog } from './control-log.js'
 import { typingEnvelope, volatileEnvelope } from './envelope.js'
+import { LiveNodes } from './live-nodes.js'
 import { LogStore } from './log-store.js'
 import { createNames } from './names.js'
+import type { LogName } from './names.js'
+import { NodeCalls } from './node-calls.js'
 import { PresenceStore } from './presence-store.js'
 import { Shard } from './shard.js'
 import type { ShardClients } from './shard.js'
+import { Tickets } from './tickets.js'
 
 export interface RedisBridgeOptions {
   readonly clock: Clock
@@ -22,6 +27,8 @@ export interface RedisBridgeOptions {
   readonly timeout: number
   /** How often to see whether the link is alive, in ms. */
   readonly probe: number
+  /** What a connection says when it fails, told once in a while. */
+  onLinkError? (error: unknown): void
 }
 
 /** The bridge between any number of nodes that share a Redis. */
@@ -35,9 +42,15 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     if (shard === undefined) throw new BridgeError('unavailable', 'the bridge was not started')
     return shard
   }
-  const shardOf = (_channel: ChannelName): Shard => first()
+  const shardOf = (_channel: LogName): Shard => first()
+  /** Where what belongs to all nodes, or to one, is; by its name. */
+  const shardOfService = (_name: string): Shard => first()
   const logs = new LogStore({ clock, names, publish: 'PUBLISH', storeOf: (channel) => shardOf(channel).store })
   const presence = new PresenceStore()
+  const tickets = new Tickets({ clock, names, timeout, storeOf: (name) => shardOfService(name).store })
+  const live = new LiveNodes({ clock, names, nodeId, store: () => shardOfService('nodes').store })
+  let calls: NodeCalls | null = null
+  let control: ControlLog | null = null
   let channels: Channels | null = null
   let handlers: BridgeHandlers | null = null
   let closed = false
@@ -53,15 +66,17 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     const now = status()
     if (now.state === told.state && now.reason === told.reason) return
     told = now
-    if (now.state === 'up') channels?.repair()
+    if (now.state === 'down') control?.shut()
+    else channels?.repair()
     handlers?.onStatus(now)
+    if (now.state === 'up') control?.open()
   }
 
-  function running (): { handlers: BridgeHandlers, channels: Channels } {
-    if (handlers === null || channels === null || closed) {
+  function running (): { channels: Channels, calls: NodeCalls } {
+    if (calls === null || channels === null || closed) {
       throw new BridgeError('unavailable', closed ? 'the bridge is closed' : 'the bridge was not started')
     }
-    return { handlers, channels }
+    return { channels, calls }
   }
 
   const later = async (): Promise<never> => { throw new BridgeError('unavailable', 'not there yet') }
@@ -72,7 +87,16 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     async start (given) {
       handlers = given
       channels = new Channels({ names, logs, presence, handlers: given, subscriberOf: (channel) => shardOf(channel).subscriber })
+      const failed = (error: unknown): void => given.onError?.(error)
+      const storeTime = (): number => shardOf('s:control').time
+      const log = new ControlLog({ logs, storeTime, failed, begin: (command, age) => talk.begin(command, age) })
+      const talk = new NodeCalls({
+        clock, nodeId, names, handlers: given, control: log, storeTime, store: () => shardOfService('nodes').store, liveNodes: () => live.read()
+      })
+      control = log
+      calls = talk
       const parts = channels
+      const controlName = names.channel('s:control')
       for (const pair of clients) {
         shards.push(new Shard({
           clients: pair,
@@ -80,19 +104,32 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
           timeout,
           probe,
           probeName: names.service(`probe:${nodeId}`),
-          onMessage: (name, payload) => parts.receive(name, payload),
+          onMessage: (name, payload) => {
+            if (name === controlName) log.receive(payload)
+            else if (talk.channels.includes(name)) talk.receive(name, payload)
+            else parts.receive(name, payload)
+          },
           onRestored: (restored) => { if (status().state === 'up') parts.repair(restored) },
+          beforeUp: async () => await log.repaired(),
           onChange: changed,
-          onError: () => {}
+          onError: (error) => options.onLinkError?.(error)
         }))
       }
       await Promise.all(shards.map((shard) => shard.start()))
-      told = { state: 'up' }
+      await shardOf('s:control').subscriber.add(controlName)
+      for (const name of talk.channels) await shardOfService('nodes').subscriber.add(name)
+      await log.start()
+      await live.start()
+      told = status()
+      if (told.state === 'up') log.open()
     },
 
     async close () {
       if (closed) return
       closed = true
+      live.close()
+      control?.close()
+      calls?.close()
       logs.close()
       channels?.close()
       for (const shard of shards) shard.close()
@@ -141,12 +178,31 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     presenceDetach: later,
     presenceUpdate: later,
     presenceRead: later,
-    broadcast: later,
-    control: later,
-    ask: later,
+    async broadcast (head) {
+      const { calls } = running()
+      const timestamp = status().state === 'down' ? calls.broadcastHere(head) : await calls.broadcast(head)
+      return { timestamp }
+    },
+
+    async control (command, timeout) {
+      return await running().calls.control(command, timeout)
+    },
+
+    async ask (query, timeout) {
+      return await running().calls.ask(query, timeout)
+    },
+
     userConnect: later,
     userDisconnect: later,
-    putTicket: later,
-    takeTicket: later
+
+    async putTicket (id, value, ttl) {
+      running()
+      await tickets.put(id, value, ttl)
+    },
+
+    async takeTicket (id) {
+      running()
+      return await tickets.take(id)
+    }
   }
 }

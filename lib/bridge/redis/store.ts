@@ -52,7 +52,8 @@ export class Store {
     for (const end of this.#pending) end()
   }
 
-  run (script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
+  /** @param insist - also while calls are refused: for what finds out whether they still have to be */
+  run (script: Script, keys: readonly string[], args: readonly (string | number)[], insist = false): Promise<Reply> {
     const rest = [keys.length, ...keys, ...args]
     return this.#call(async () => {
       try {
@@ -61,21 +62,11 @@ export class Store {
         if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
         return await this.#send('eval', [script.source, ...rest])
       }
-    })
+    }, insist)
   }
 
   command (name: string, ...args: ReadonlyArray<string | number>): Promise<Reply> {
-    return this.#call(() => this.#send(name, args))
-  }
-
-  /** As {@link command}, also while calls are refused: for what finds out whether they still have to be. */
-  probe (name: string, ...args: ReadonlyArray<string | number>): Promise<Reply> {
-    return this.#call(() => this.#send(name, args), true)
-  }
-
-  /** As {@link probe}, for a script. */
-  probeScript (script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<Reply> {
-    return this.#call(() => this.#send('eval', [script.source, keys.length, ...keys, ...args]), true)
+    return this.#call(() => this.#send(name, args), false)
   }
 
   async #send (name: string, args: ReadonlyArray<string | number>): Promise<Reply> {
@@ -83,9 +74,9 @@ export class Store {
     return await this.#client.callBuffer(name, [...args]) as Reply
   }
 
-  #call (send: () => Promise<Reply>, always = false): Promise<Reply> {
+  #call (send: () => Promise<Reply>, insist: boolean): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      if (this.#refusal !== null && !always) {
+      if (this.#refusal !== null && !insist) {
         reject(new BridgeError('unavailable', this.#refusal))
         return
       }
@@ -105,23 +96,30 @@ export class Store {
         settle()
       }
       const end = (): void => finish(() => reject(failure(sent, 'Redis did not answer in time')))
-      const cancel = this.#clock.timeout(end, this.#timeout)
+      // What came in while this process was held up is read first.
+      const cancel = this.#clock.timeout(() => setImmediate(end), this.#timeout)
       this.#pending.add(end)
+      const again = (): void => { cancelRetry = this.#clock.timeout(attempt, RETRY) }
 
       const attempt = (): void => {
         if (over) return
+        // A call that is made again waits until calls are taken again: none is answered before the node has caught up.
+        if (sent && this.#refusal !== null && !insist) {
+          again()
+          return
+        }
         if (this.#client.status !== 'ready') {
           if (!sent) finish(() => reject(new BridgeError('unavailable', 'there is no connection to Redis')))
-          else cancelRetry = this.#clock.timeout(attempt, RETRY)
+          else again()
           return
         }
         const first = !sent
         sent = true
         send().then((reply) => finish(() => resolve(reply)), (error: unknown) => {
           const { refused, message } = describe(error)
-          if (refused === 'sent') finish(() => reject(failure(!first, message, error)))
-          else if (refused === 'unsent' && first) finish(() => reject(failure(false, message, error)))
-          else cancelRetry = this.#clock.timeout(attempt, RETRY)
+          if (refused === 'sent') finish(() => reject(failure(!first, message)))
+          else if (refused === 'unsent' && first) finish(() => reject(failure(false, message)))
+          else again()
         })
       }
       attempt()
@@ -129,8 +127,9 @@ export class Store {
   }
 }
 
-function failure (doubtful: boolean, message: string, cause?: unknown): BridgeError {
-  return new BridgeError(doubtful ? 'timeout' : 'unavailable', message, { cause })
+function failure (doubtful: boolean, message: string): BridgeError {
+  // Without ioredis' error as its cause: that carries the command's arguments, so what users wrote, and passwords.
+  return new BridgeError(doubtful ? 'timeout' : 'unavailable', message)
 }
 
 /**

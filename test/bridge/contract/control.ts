@@ -38,10 +38,13 @@ export async function controlContract (t: Test, options: ContractOptions): Promi
   })
 
   const errors: unknown[] = []
+  let thrown = (): void => {}
+  const reported = new Promise<void>(resolve => { thrown = resolve })
   await scenario(t, options, 'a broadcast handler that throws disturbs nobody', async ({ t, near }) => {
     await near.broadcast('{"type":"broadcast"')
+    await reported
     t.match(errors, [{ message: 'handler' }])
-  }, node => node === 'far' ? {} : { onBroadcast () { throw new Error('handler') }, onError: error => errors.push(error) })
+  }, node => node === 'far' ? {} : { onBroadcast () { throw new Error('handler') }, onError: error => { errors.push(error); thrown() } })
 
   await scenario(t, options, 'a command is carried out by every node', async ({ t, near, far }) => {
     const command: ControlCommand = { type: 'join-user', userId: 'alice', roomId: 'r:1' }
