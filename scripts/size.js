@@ -6,7 +6,8 @@ import { build } from 'esbuild'
 const BUDGET = 6 * 1024
 
 const parts = {
-  createClient: BUDGET
+  createClient: BUDGET,
+  shareTabs: 7 * 1024
 }
 
 for (const [names, budget] of Object.entries(parts)) {

@@ -188,7 +188,7 @@ export interface ClientOptions {
   inbox?: string
   /** Hears what goes wrong without anybody waiting for it; the same as `on('error')`. */
   onError?: (error: unknown) => void
-  /** One socket for all tabs of a browser, by whoever implements it. By default every tab has its own. */
+  /** One socket for all tabs of a browser: `shareTabs()`. By default every tab has its own. */
   shareTabs?: (Socket: SocketClass) => SocketClass
   /** The `WebSocket` class. By default the global one. */
   WebSocket?: SocketClass
@@ -196,6 +196,34 @@ export interface ClientOptions {
   fetch?: Fetch
   /** Time and chance, for tests. */
   clock?: ClientClock
+}
+
+/** What `shareTabs` uses of Web Locks: `navigator.locks`. */
+export interface TabLocks {
+  request (name: string, options: { signal?: Signal, steal?: boolean }, hold: () => Promise<void> | void): Promise<unknown>
+}
+
+/** What `shareTabs` uses of a `BroadcastChannel`. */
+export interface TabChannel {
+  onmessage: ((event: never) => void) | null
+  postMessage (message: unknown): void
+  close (): void
+}
+
+/** A `BroadcastChannel` class. */
+export type TabChannelClass = new (name: string) => TabChannel
+
+/** Options of `shareTabs`. */
+export interface ShareTabsOptions {
+  /**
+   * Only tabs with the same name share. Needed with tickets and cookies, where it has to be different for every user (their id):
+   * a tab hears whatever the user hears whose tab holds the socket.
+   */
+  name?: string
+  /** By default those of the browser. */
+  locks?: TabLocks
+  /** The `BroadcastChannel` class. By default the global one. */
+  BroadcastChannel?: TabChannelClass
 }
 
 /** Options of `client.room`. */

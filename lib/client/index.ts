@@ -3,6 +3,7 @@ import { buildClient } from './client.js'
 
 export type * from '../../types/client.js'
 export { RealtimeError } from './errors.js'
+export { shareTabs } from './tabs/share-tabs.js'
 export { indexedDbQueue } from './storage/indexed-db-queue.js'
 export { localStorageQueue } from './storage/local-storage-queue.js'
 
