@@ -23,6 +23,9 @@ interface Programs {
   readonly sudo?: string
 }
 
+/** What else the tests need; it is there from the beginning. */
+const OTHERS = ['redis-server']
+
 /** A machine with nothing on it but what is given, and the tools to install more. */
 async function createMachine (t: Test, programs: (bin: string) => Programs = () => ({})): Promise<Machine> {
   const bin = t.testdir()
@@ -35,6 +38,7 @@ async function createMachine (t: Test, programs: (bin: string) => Programs = () 
     return path
   }
   await writeFile(log, '')
+  for (const other of OTHERS) await add(other)
   await add('env', 'export "$1"; shift; exec "$@"')
   await add('sudo', `echo "sudo $1" >> ${log}; ${sudo}`)
   await add('apt-get', `

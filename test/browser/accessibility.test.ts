@@ -25,8 +25,8 @@ async function obstacles (page: Page): Promise<string[]> {
 
 await t.test('the demo, for everybody', async (t) => {
   const [browser, demo] = await Promise.all([launchBrowser(t), startDemo(t)])
-  const desktop = { viewport: { width: 1180, height: 720 } }
-  const phone = { viewport: { width: 390, height: 780 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
+  const desktop = { viewport: { width: 1180, height: 680 } }
+  const phone = { viewport: { width: 390, height: 700 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true }
 
   await t.test('can be used with a keyboard alone', async (t) => {
     const person = await createPerson(t, browser, desktop)
@@ -95,7 +95,7 @@ await t.test('the demo, for everybody', async (t) => {
     [ann, 'Saw it. Nobody was cut off this time?'],
     [bob, 'Two nodes rolled, every tab came back by itself'],
     [bob, 'and not a message twice.'],
-    [eve, 'Then I owe you both a coffee ☕']
+    [eve, 'Then I owe you both a coffee.']
   ] as const) {
     await user.say(text)
     for (const reader of [ann, bob, eve, handheld]) await reader.message(text, 'sent').waitFor()
@@ -131,7 +131,10 @@ await t.test('the demo, for everybody', async (t) => {
     await ann.room('general').click()
   })
 
+  await bob.composer.fill('')
+
   await t.test('a message that was refused', async (t) => {
+    await ann.room('coffee').click()
     // Longer than the demo's server takes.
     await ann.say('x'.repeat(2001))
     await ann.page.getByRole('button', { name: 'Retry' }).waitFor()
@@ -139,6 +142,7 @@ await t.test('the demo, for everybody', async (t) => {
     await ann.page.emulateMedia({ colorScheme: 'light' })
     t.strictSame(await obstacles(ann.page), [])
     await ann.page.getByRole('button', { name: 'Discard' }).click()
+    await ann.room('general').click()
   })
 
   await t.test('on a phone', async (t) => {
@@ -155,8 +159,9 @@ await t.test('the demo, for everybody', async (t) => {
     await ann.banner.filter({ hasText: /\S/ }).waitFor()
     await ann.say('Make it two')
     await handheld.banner.filter({ hasText: /\S/ }).waitFor()
-    await handheld.say('Writing this on the train')
-    await handheld.message('Writing this on the train', 'pending').waitFor()
+    await handheld.say('On the train, through a tunnel. Count me in!')
+    await handheld.message('On the train, through a tunnel. Count me in!', 'pending').waitFor()
+    await handheld.banner.filter({ hasText: '1 message waiting. Next try' }).waitFor()
     await picture(handheld.page, 'chat-phone')
     t.strictSame(await obstacles(ann.page), [])
     t.strictSame(await obstacles(handheld.page), [])

@@ -1,7 +1,7 @@
 import t from 'tap'
-import { launchBrowser } from '../helpers/browser.js'
+import { createPerson, launchBrowser } from '../helpers/browser.js'
 import { startDemo } from './demo-server.js'
-import { enterDemo } from './demo-page.js'
+import { demoPage, enterDemo } from './demo-page.js'
 import { fillRoom } from './fill-room.js'
 
 await t.test('people in the demo', async (t) => {
@@ -112,6 +112,33 @@ await t.test('people in the demo', async (t) => {
     t.strictSame(await bob.texts(), texts, 'all of it, once, in order')
     const after = await top.boundingBox()
     t.ok(Math.abs((before?.y ?? 0) - (after?.y ?? Infinity)) < 40, 'what was read stays where it was')
+  })
+
+  await t.test('are told of a message that is refused, and try again or let it go', async (t) => {
+    const { page } = await createPerson(t, browser)
+    // The content does not arrive as it was written, as long as that is so.
+    let broken = true
+    await page.routeWebSocket('**/realtime', (socket) => {
+      const server = socket.connectToServer()
+      socket.onMessage((text) => server.send(broken ? String(text).replace('"text"', '"txt"') : text))
+    })
+    const cleo = demoPage(page, demo.url)
+    await cleo.enter('cleo')
+    await cleo.say('second thoughts')
+    await cleo.message('second thoughts', 'failed').getByRole('button', { name: 'Discard' }).click()
+    await cleo.message('second thoughts').waitFor({ state: 'detached' })
+
+    await cleo.say('third time lucky')
+    const failed = cleo.message('third time lucky', 'failed')
+    await failed.getByRole('button', { name: 'Retry' }).click()
+    await failed.waitFor()
+    broken = false
+    await failed.getByRole('button', { name: 'Retry' }).click()
+    for (const user of [ann, bob, cleo]) {
+      await user.room('general').click()
+      await user.message('third time lucky', 'sent').waitFor()
+      t.equal((await user.texts()).filter((text) => /thoughts|lucky/.test(text)).length, 1)
+    }
   })
 
   await t.test('see each other go', async (t) => {

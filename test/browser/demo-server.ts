@@ -21,6 +21,10 @@ export interface DemoServer {
   /** kill -9 of the process that listens. Resolves when it is gone. */
   kill (): Promise<void>
   post (path: string, body: object): Promise<Response>
+  /** A token of somebody. */
+  signIn (name: string): Promise<string>
+  /** Connections that it has now. */
+  connections (): Promise<number>
 }
 
 /**
@@ -56,13 +60,28 @@ export async function startDemo (t: Test, variables: Readonly<Record<string, str
     await exit
   }
 
+  function post (path: string, body: object): Promise<Response> {
+    return fetch(`${url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  }
+
+  async function signIn (name: string): Promise<string> {
+    const { token } = await (await post('/login', { name })).json() as { token: string }
+    return token
+  }
+
   t.teardown(kill)
   await start()
   return {
     url,
     start,
     kill,
-    post: (path, body) => fetch(`${url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    post,
+    signIn,
+    async connections () {
+      const response = await fetch(`${url}/realtime/stats`, { headers: { authorization: `Bearer ${await signIn('auditor')}` } })
+      const { activeConnections } = await response.json() as { activeConnections: number }
+      return activeConnections
+    }
   }
 }
 

@@ -5,13 +5,14 @@ import type { DemoServer } from './demo-server.js'
 
 /** Writes '1', '2', ... into a room of the demo, as somebody else. Returns them. */
 export async function fillRoom (t: Test, demo: DemoServer, room: string, count: number): Promise<string[]> {
-  const response = await demo.post('/login', { name: 'librarian' })
-  const { token } = await response.json() as { token: string }
   const client = createClient({
-    url: `${demo.url}/realtime`, getToken: () => token, WebSocket: createSockets().WebSocket, onError: (error) => t.comment(error)
+    url: `${demo.url}/realtime`,
+    getToken: () => demo.signIn('librarian'),
+    WebSocket: createSockets().WebSocket,
+    onError: (error) => t.comment(error)
   })
+  t.teardown(() => client.close())
   const texts = Array.from({ length: count }, (_, index) => String(index + 1))
   await Promise.all(texts.map((text) => client.send(`chat:${room}`, { text })))
-  client.close()
   return texts
 }

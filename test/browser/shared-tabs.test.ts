@@ -23,7 +23,7 @@ await t.test('three tabs of one browser', async (t) => {
     }
     for (const reader of [...all, bob]) t.strictSame(await reader.texts(), written)
     t.strictSame(connections(), [1, 0, 0])
-    await bob.person('ann').waitFor()
+    t.equal(await demo.connections(), 2)
   })
 
   await t.test('keep their own rooms', async (t) => {
