@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { errors } from '../lib/errors.js'
 import { describeOptions } from '../lib/options.js'
@@ -6,6 +7,9 @@ import { closeCodes } from '../lib/protocol/close-codes.js'
 import { decode } from '../lib/protocol/decode.js'
 import { errorFrame } from '../lib/protocol/encode.js'
 import { errorCodes } from '../lib/protocol/error-codes.js'
+import { compileAll, install, PATIENCE } from './types/compile.js'
+
+t.setTimeout(PATIENCE)
 
 function read (file: string): string {
   return readFileSync(new URL(`../docs/${file}`, import.meta.url), 'utf8')
@@ -19,6 +23,7 @@ function rows (file: string): Map<string, string> {
   }))
 }
 
+const documents = readdirSync(new URL('../docs/', import.meta.url)).filter((name) => name.endsWith('.md'))
 const options = rows('options.md')
 const failures = rows('errors.md')
 const protocol = rows('protocol.md')
@@ -97,13 +102,72 @@ await t.test('every example of the protocol is what the server reads and writes'
   }
 })
 
-await t.test('links inside the documents lead somewhere', async (t) => {
-  for (const file of ['options.md', 'errors.md', 'protocol.md']) {
-    for (const [, target = '', anchor = ''] of read(file).matchAll(/\]\(([a-z]+\.md)?#([^)]+)\)/g)) {
-      t.ok(anchors(read(target === '' ? file : target)).has(anchor), `${file}: ${target}#${anchor}`)
-    }
+await t.test('every state, reason and code of the client is documented', async (t) => {
+  const client = rows('client.md')
+  // Each is a type that leaves nothing at run time, so its members are read where they stand.
+  const source = readFileSync(new URL('../types/client.ts', import.meta.url), 'utf8')
+  for (const type of ['ClientState', 'StatusReason', 'FailureCode', 'TokenReason']) {
+    const [, members = ''] = new RegExp(`^export type ${type} =((?:\\s*\\|?\\s*(?:'[\\w-]+'|ErrorCode))+)`, 'm').exec(source) ?? []
+    const names = [...members.matchAll(/'([\w-]+)'/g)].map(([, name = '']) => name)
+    t.ok(names.length > 2, type)
+    for (const name of names) t.ok(client.has(name), `${type}: ${name}`)
   }
 })
+
+await t.test('every hook is documented', async (t) => {
+  const react = read('react.md')
+  const exported = readFileSync(new URL('../lib/react/index.ts', import.meta.url), 'utf8').matchAll(/^export \{ (.+) \}/gm)
+  for (const [, names = ''] of exported) {
+    for (const name of names.split(', ')) t.match(react, name.startsWith('use') ? new RegExp(`^## ${name}$`, 'm') : name, name)
+  }
+})
+
+await t.test('links inside the documents lead somewhere', async (t) => {
+  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const texts = new Map(documents.map((file) => [file, read(file)]))
+  for (const [file, text] of [['README.md', readme] as const, ...texts]) {
+    for (const [, folder = '', target = '', anchor = ''] of text.matchAll(/\]\((docs\/)?([a-z]+\.md)?(?:#([^)]+))?\)/g)) {
+      const there = target === '' ? text : texts.get(target)
+      t.ok(there !== undefined && folder === (target !== '' && file === 'README.md' ? 'docs/' : ''), `${file}: ${target}`)
+      if (anchor !== '') t.ok(anchors(there ?? '').has(anchor), `${file}: ${target}#${anchor}`)
+    }
+  }
+  for (const document of documents) t.match(readme, `(docs/${document})`, `README.md leads to ${document}`)
+})
+
+await t.test('every block of code compiles', { timeout: PATIENCE }, async (t) => {
+  const folder = t.testdir({})
+  await install(folder)
+  const projects = ['README.md', 'docs/client.md', 'docs/react.md'].flatMap((document) => writeBlocks(document, join(folder, 'docs')))
+  t.ok(projects.length > 3)
+  const errors = [...(await compileAll('6.0', folder, projects)).values()].flat()
+  t.same([...new Set(errors)], [], 'each error is at its line of the document')
+})
+
+/**
+ * Writes the blocks of a document as modules, each at the lines where it stands there, so that an error says where it is. What they take
+ * for granted is declared in a file with the name of the document. Returns the projects that they make.
+ */
+function writeBlocks (document: string, folder: string): string[] {
+  const text = readFileSync(new URL(`../${document}`, import.meta.url), 'utf8')
+  const name = document.replace(/^docs\//, '').replace(/\.md$/, '')
+  const together: string[] = []
+  const projects: string[] = []
+  for (const { 1: language = '', 2: code = '', index } of text.matchAll(/^```(tsx?)\n(.*?)^```/gms)) {
+    const line = text.slice(0, index).split('\n').length
+    const file = `${name}-${line}.${language}`
+    writeFileSync(join(folder, file), `${'\n'.repeat(line)}${code}\nexport {}\n`)
+    // What one application registers would hold for the others as well.
+    if (code.includes("declare module 'fastify-realtime'")) projects.push(project(folder, `${name}-${line}`, [file, `${name}.d.ts`]))
+    else together.push(file)
+  }
+  return [project(folder, name, [...together, `${name}.d.ts`]), ...projects]
+}
+
+function project (folder: string, name: string, files: readonly string[]): string {
+  writeFileSync(join(folder, `tsconfig.${name}.json`), JSON.stringify({ extends: './tsconfig.json', files }))
+  return `docs/tsconfig.${name}.json`
+}
 
 /** Anchors of a document's headings as GitHub makes them. */
 function anchors (text: string): Set<string> {
