@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import type { Test } from 'tap'
 import { connectTo } from './helpers/client.js'
@@ -28,7 +30,7 @@ async function startExample (t: Test): Promise<Example> {
   // tap's own loaders must not come along.
   const { NODE_OPTIONS: _, ...env } = process.env
   const child = spawn(process.execPath, [tsx, ...args], {
-    cwd: root, env: { ...env, PORT: '0', LOG_LEVEL: 'warn' }, stdio: ['ignore', 'pipe', 'inherit']
+    cwd: root, env: { ...env, PORT: '0', LOG_LEVEL: 'warn', TOKEN_TTL: '10m' }, stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => child.kill('SIGKILL'))
   const url = await new Promise<string>((resolve, reject) => {
@@ -62,31 +64,44 @@ const GENERAL = 'chat:general'
 await t.test('the chat example', async (t) => {
   const { url, child, post, enter } = await startExample(t)
 
-  await t.test('serves its page and everything the page asks for, and lets it ask for nothing else', async (t) => {
-    const seen = new Set<string>()
-    const visit = async (path: string): Promise<void> => {
-      if (seen.has(path)) return
-      seen.add(path)
-      const response = await fetch(new URL(path, url))
-      t.equal(response.status, 200, path)
+  await t.test('serves its page, made from its sources, and lets it ask for nothing that is elsewhere', async (t) => {
+    const page = await fetch(url)
+    t.equal(page.status, 200)
+    t.equal(page.headers.get('content-type'), 'text/html; charset=utf-8')
+    t.equal(page.headers.get('cache-control'), 'no-cache')
+    const html = await page.text()
+    // Inline scripts, styles and handlers would not run under the policy.
+    t.notMatch(html, /<script>|<style|\sstyle=|\son[a-z]+=/)
+    const names = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, name = '']) => name)
+    t.match(names, [/^favicon-\w{8}\.svg$/, /^style-\w{8}\.css$/, /^main-\w{8}\.js$/])
+
+    const sizes = new Map<string, number>()
+    for (const name of ['', ...names]) {
+      const response = await fetch(`${url}/${name}`)
+      t.equal(response.status, 200, name)
       const policy = response.headers.get('content-security-policy')
-      t.match(policy, "default-src 'none'")
+      t.match(policy, "default-src 'none'; script-src 'self'; style-src 'self'")
+      t.match(policy, "require-trusted-types-for 'script'")
       t.notMatch(policy, 'unsafe')
       t.equal(response.headers.get('x-content-type-options'), 'nosniff')
-      const text = await response.text()
-      const wanted = path === '/' ? /(?:src|href)="([^#"]+)"/g : path.endsWith('.js') ? /from '([^']+)'/g : /url\(([^)]+)\)/g
-      for (const [, reference = ''] of text.matchAll(wanted)) {
-        t.notMatch(reference, /^(?:[a-z]+:|\/\/)/, 'nothing from elsewhere')
-        await visit(new URL(reference, new URL(path, url)).pathname)
-      }
-      // Inline scripts, styles and handlers would not run under that policy, and markup is never made of text.
-      if (path === '/') t.notMatch(text, /<script>|<style|\sstyle=|\son[a-z]+=/)
-      if (path.endsWith('.js')) t.notMatch(text, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/)
+      if (name !== '') t.equal(response.headers.get('cache-control'), 'public, max-age=31536000, immutable')
+      const body = Buffer.from(await response.arrayBuffer())
+      sizes.set(name.replace(/-\w{8}/, ''), gzipSync(body).length)
     }
-    await visit('/')
-    t.strictSame([...seen].sort(), ['/', '/app.js', '/connection.js', '/dom.js', '/favicon.svg', '/style.css'])
-    t.equal((await fetch(`${url}/../app.ts`)).status, 404)
-    t.equal((await fetch(`${url}/%2e%2e/app.ts`)).status, 404)
+    const { 'main.js': script = 0, 'style.css': style = 0 } = Object.fromEntries(sizes)
+    t.ok(script > 40_000 && script < 120_000, `${script} bytes of script: React, the client and the page, nothing of the server`)
+    t.ok(style > 1_000 && style < 10_000, `${style} bytes of style`)
+    for (const path of ['/main.tsx', '/page/main.tsx', '/%2e%2e/app.ts']) t.equal((await fetch(url + path)).status, 404, path)
+  })
+
+  await t.test('makes no markup of text anywhere in its page', async (t) => {
+    const folder = new URL('../examples/chat/page/', import.meta.url)
+    const sources = (await readdir(folder, { recursive: true })).filter((name) => /\.tsx?$/.test(name))
+    t.ok(sources.length > 20)
+    for (const name of sources) {
+      const source = await readFile(new URL(name, folder), 'utf8')
+      t.notMatch(source, /innerHTML|outerHTML|insertAdjacentHTML|dangerouslySetInnerHTML|document\.write|eval\(/, name)
+    }
   })
 
   await t.test('takes no name that is none', async (t) => {
@@ -94,6 +109,12 @@ await t.test('the chat example', async (t) => {
       t.equal((await post('/login', { name })).status, 400, JSON.stringify(name))
     }
     t.equal((await post('/login', {})).status, 400)
+  })
+
+  await t.test('gives out tokens that end when TOKEN_TTL says so', async (t) => {
+    const { token } = await (await post('/login', { name: 'ann' })).json() as { token: string }
+    const { iat, exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { iat: number, exp: number }
+    t.equal(exp - iat, 600)
   })
 
   await t.test('pages of other origins stay out', async (t) => {
@@ -142,18 +163,26 @@ await t.test('the chat example', async (t) => {
     t.strictSame((await ann.next('message')).content, { text: 'hi' })
   })
 
-  await t.test('people write to each other, also to those who are away', async (t) => {
-    const call = (to: string, text: string): object => ({ type: 'call', event: 'direct-message', content: { to, text } })
-    t.match(await ann.request(call('bob', ' lunch? ')), { type: 'ack' })
-    const expected = { event: 'message', userId: 'ann', content: { to: 'bob', text: 'lunch?' } }
+  await t.test('people write to each other, also to those who are away, and once however often it is tried', async (t) => {
+    const call = (to: string, text: string, key: string): object => ({ type: 'call', event: 'direct-message', content: { to, text, key } })
+    t.match(await ann.request(call('bob', ' lunch? ', 'd1')), { type: 'ack' })
+    t.match(await ann.request(call('bob', ' lunch? ', 'd1')), { type: 'ack' })
+    const expected = { event: 'message', userId: 'ann', content: { to: 'bob', text: 'lunch?', key: 'd1' } }
     t.match(await bob.next('direct'), expected)
     t.match(await ann.next('direct'), expected)
-    t.match(await ann.request(call('bob', ' ')), { code: 'invalid_content' })
+    t.match(await ann.request(call('bob', ' ', 'd2')), { code: 'invalid_content' })
 
-    await ann.request(call('cleo', 'for later'))
+    // The keys of one are no obstacle to another.
+    t.match(await bob.request(call('ann', 'at noon', 'd1')), { type: 'ack' })
+    const answer = { event: 'message', userId: 'bob', content: { to: 'ann', text: 'at noon', key: 'd1' } }
+    t.match(await ann.next('direct'), answer)
+    t.match(await bob.next('direct'), answer)
+
+    await ann.request(call('cleo', 'for later', 'd3'))
     const cleo = await enter('cleo')
     const { inbox } = await cleo.request({ ...resume, rooms: [] })
     t.match(inbox, { messages: [{ userId: 'ann', content: { to: 'cleo', text: 'for later' } }] })
+    t.equal(inbox.messages.length, 1)
     await cleo.close()
   })
 
