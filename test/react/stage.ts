@@ -28,6 +28,8 @@ export interface Scene extends Person {
   /** Resolves once the expression is true. */
   until (expression: string): Promise<void>
   run (statement: string): Promise<void>
+  /** Shows another scene in place of this one. */
+  show (name: string): Promise<void>
 }
 
 export interface Theatre {
@@ -56,8 +58,12 @@ export async function createTheatre (t: Test, name: string): Promise<Theatre> {
       return {
         ...person,
         read: (expression) => page.evaluate(expression),
-        until: async (expression) => { await page.waitForFunction(expression, undefined, { timeout: 10_000 }) },
-        run: async (statement) => { await page.evaluate(`void (${statement})`) }
+        // What is not there yet is not true yet.
+        until: async (expression) => {
+          await page.waitForFunction(`(() => { try { return ${expression} } catch {} })()`, undefined, { timeout: 10_000 })
+        },
+        run: async (statement) => { await page.evaluate(`void (${statement})`) },
+        show: async (name) => { await page.evaluate(`stage.show(${JSON.stringify(name)})`) }
       }
     }
   }

@@ -1,9 +1,14 @@
-import { useEffect } from 'react'
-import { useConnection, usePresence, useRoom } from 'fastify-realtime/react'
+import { Suspense, useEffect } from 'react'
+import { RealtimeProvider, useConnection, usePresence, useRoom } from 'fastify-realtime/react'
 import type { UseRoomOptions } from 'fastify-realtime/react'
-import { rendered, scenes, see, show } from './stage.js'
+import { client, options, raw, rendered, scenes, see, show } from './stage.js'
 
-function Room ({ id, name = 'room', ...options }: { id: string | null, name?: string } & UseRoomOptions) {
+interface RoomProps extends UseRoomOptions {
+  readonly id: string | null
+  readonly name?: string
+}
+
+function Room ({ id, name = 'room', ...options }: RoomProps) {
   const view = useRoom(id, options)
   const status = useConnection()
   rendered(name)
@@ -11,6 +16,10 @@ function Room ({ id, name = 'room', ...options }: { id: string | null, name?: st
     see(name, view)
     see('status', status)
   })
+  useEffect(() => {
+    see(`${name} mounted`, true)
+    return () => see(`${name} mounted`, false)
+  }, [name])
   return <ol>{view.messages.map(({ id, content, state }) => <li key={id} data-state={state}>{JSON.stringify(content)}</li>)}</ol>
 }
 
@@ -21,13 +30,30 @@ function Members ({ id, name = 'members' }: { id: string | null, name?: string }
   return <p>{view.members.map(({ userId }) => userId).join()}</p>
 }
 
+const never = new Promise<void>(() => {})
+
+/** Renders with the hook and is never mounted. */
+function Suspended (): null {
+  useRoom('chat:1')
+  rendered('suspended')
+  throw never
+}
+
 scenes({
   one: () => show(<Room id='chat:1' />),
+  moved: () => show(<section><Room id='chat:1' key='moved' /></section>),
   two: () => show(<><Room id='chat:1' /><Room id='chat:1' name='other' /><Members id='chat:1' /></>),
-  members: () => show(<Members id='chat:1' />),
   both: () => show(<><Members id='chat:1' /><Room id='chat:1' /></>),
-  other: () => show(<Room id='chat:2' />),
-  forbidden: () => show(<Room id='secret:1' />),
+  elsewhere: () => show(<Room id='chat:2' />),
+  bounded: () => show(<Room id='chat:1' history={5} limit={10} />),
+  live: () => show(<Room id='chat:1' history={0} />),
   nowhere: () => show(<Room id={null} />),
-  nothing: () => show(null)
+  nothing: () => show(null),
+  own () {
+    client().room('chat:1')
+    show(<Room id='chat:1' />)
+  },
+  suspended: () => show(<Suspense fallback='waiting'><Suspended /></Suspense>),
+  provided: () => raw(<RealtimeProvider options={options}><Room id='chat:1' /></RealtimeProvider>),
+  ended: () => raw(null)
 })

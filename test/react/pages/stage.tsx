@@ -18,15 +18,15 @@ const parameters: Parameters = JSON.parse(decodeURIComponent(location.hash.slice
 /** Frames that the page sent, in order, without life signs. */
 const frames: Array<{ type: string, roomId?: string }> = []
 let sockets = 0
+let socket: WebSocket | undefined
 /** No new connection comes about while it is set. */
 let offline = false
-let lastSocket: WebSocket | undefined
 
 class Recorded extends WebSocket {
   constructor (url: string, protocols?: string[]) {
     super(offline ? 'ws://127.0.0.1:9/' : url, protocols)
     sockets++
-    lastSocket = this
+    socket = this
   }
 
   override send (text: string): void {
@@ -85,6 +85,8 @@ const stage = {
   renders,
   client,
   get sockets () { return sockets },
+  /** The last connection is closed, or about to be. */
+  get closed () { return (socket?.readyState ?? 0) >= WebSocket.CLOSING },
   get scenario () { return parameters.scenario },
   /** How many frames of a type were sent. */
   sent: (type: string) => frames.filter((frame) => frame.type === type).length,
@@ -92,11 +94,17 @@ const stage = {
   joins: (roomId: string) => frames.flatMap((frame) => frame.type === 'resume' ? Reflect.get(frame, 'rooms') : frame.type === 'join' ? [frame] : [])
     .filter((part: { roomId: string }) => part.roomId === roomId).length,
   leaves: (roomId: string) => frames.filter((frame) => frame.type === 'leave' && frame.roomId === roomId).length,
-  cut () {
-    lastSocket?.close(4000)
+  /** The connection breaks, and no other comes about until it is told so. */
+  goOffline () {
+    offline = true
+    socket?.close(4000)
   },
-  goOffline: (given: boolean) => { offline = given },
-  show: (_name: string): void => {}
+  goOnline () {
+    offline = false
+  },
+  show: (_name: string): void => {},
+  /** Whatever was put off by a turn has happened. */
+  turn: () => new Promise<void>((resolve) => setTimeout(() => setTimeout(resolve)))
 }
 
 export type Stage = typeof stage
