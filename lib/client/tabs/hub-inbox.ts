@@ -41,6 +41,8 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
   let position: string | undefined
   /** The server allows one `resume` at a time. */
   let busy = false
+  /** The server delivers: it waits for the first resume. */
+  let begun = false
   /** The inbox began anew while the server was asked. */
   let gap: Gap | undefined
 
@@ -48,7 +50,7 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
     const job = busy ? undefined : jobs.shift()
     if (!job) return
     const { link, since, rooms, done } = job
-    const known = since === undefined || since === position
+    const known = begun && (since === undefined || since === position)
     if (known) {
       if (hub.has(link)) present.add(link)
       done({ position, recovered: true, messages: [] })
@@ -57,7 +59,7 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
         return
       }
     }
-    busy = true
+    busy = begun = true
     gap = undefined
     hub.ask({ type: 'resume', inbox: known ? undefined : since, rooms: rooms.map(roomRequest) }, (answer) => {
       busy = false
@@ -79,9 +81,8 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
       return
     }
     const { messages = [], more } = inbox
-    const begin = messages.findIndex((message) => message.position === position)
-    if (!more && (present.size === 0 || since === position || begin !== -1)) {
-      handOut([...present], messages.slice(begin + 1))
+    if (!more && (present.size === 0 || since === position || messages.some((message) => message.position === position))) {
+      handOut([...present], after(position, messages))
       position = inbox.position
       if (hub.has(link)) present.add(link)
       done(inbox)
@@ -105,9 +106,9 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
         return
       }
       if (recovered === false) hub.emit([...present, ...(link ? [link] : [])], JSON.stringify({ type: 'reset', inbox: true, reason, position: inbox.position }))
-      handOut([...present], messages)
-      // The tab is behind, or within, or at the end of it.
-      if (link) handOut([link], messages.slice(messages.findIndex((message) => message.position === at) + 1))
+      // Each is behind it, within, or at its end: until the server had read the request, it went on sending.
+      handOut([...present], after(position, messages))
+      if (link) handOut([link], after(at, messages))
       position = inbox.position
       if (more) restore(link, position)
       else if (link && hub.has(link)) present.add(link)
@@ -143,6 +144,10 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
       hub.emit([...present], text)
     }
   }
+}
+
+function after (position: string | undefined, messages: readonly DirectFrame[]): readonly DirectFrame[] {
+  return messages.slice(messages.findIndex((message) => message.position === position) + 1)
 }
 
 const UNANSWERED: ErrorPart = { code: 'unavailable', message: 'no answer', retryable: true }
