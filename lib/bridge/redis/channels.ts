@@ -1,4 +1,5 @@
-import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, PresenceSnapshot, SubscribeOptions, Subscription } from '../bridge.js'
+import type { Clock } from '../../clock.js'
+import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, SubscribeOptions, Subscription } from '../bridge.js'
 import { ListenerQueue } from '../listener-queue.js'
 import { readEnvelope } from './envelope.js'
 import type { Envelope } from './envelope.js'
@@ -6,10 +7,14 @@ import { LogFollower } from './follower.js'
 import type { LogStore } from './log-store.js'
 import type { Names } from './names.js'
 import { PresenceFollower } from './presence-follower.js'
+import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
 import type { PresenceStore } from './presence-store.js'
 import type { Subscriber } from './subscriber.js'
 
 export interface ChannelsOptions {
+  readonly clock: Clock
+  /** How long a call may take, in ms. */
+  readonly timeout: number
   readonly names: Names
   readonly logs: LogStore
   readonly presence: PresenceStore
@@ -19,6 +24,9 @@ export interface ChannelsOptions {
 
 /** How many entries one read of a repair asks for. */
 const REPAIR = 200
+
+/** How long the fan-out of a change of presence may be late before the store is asked, in ms. */
+const PATIENCE = 500
 
 /** A channel this node follows. */
 interface Followed {
@@ -101,23 +109,24 @@ export class Channels {
     this.#followed.get(channel)?.queue.deliver(event)
   }
 
-  /** Resolves when this node, if it follows the channel's presence, has been told everything up to a version. */
-  async presenceHeard (channel: ChannelName, version: number): Promise<void> {
-    await this.#followed.get(channel)?.presence?.heard(version)
+  /** Resolves when this node, if it follows the channel's presence, has been told everything up to a place. */
+  async presenceHeard (channel: ChannelName, place: Pick<PresencePlace, 'epoch' | 'version'>): Promise<void> {
+    await this.#followed.get(channel)?.presence?.heard(place)
   }
 
   close (): void {
     for (const channel of [...this.#followed.keys()]) this.#end(channel)
   }
 
-  #follow (channel: ChannelName, followed: Followed, head: LogFollower['position'], snapshot: (PresenceSnapshot & { readonly epoch: string }) | undefined): void {
-    const { logs, presence, handlers } = this.#options
+  #follow (channel: ChannelName, followed: Followed, head: LogFollower['position'], snapshot: PlacedSnapshot | undefined): void {
+    const { clock, timeout, logs, presence, handlers } = this.#options
     const { queue } = followed
     const deliver = (event: ChannelEvent): void => queue.deliver(event)
     const failed = (error: unknown): void => handlers.onError?.(error)
     followed.log = new LogFollower({ from: head, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
     if (snapshot !== undefined) {
-      followed.presence = new PresenceFollower({ from: snapshot, deliver, failed, read: () => presence.snapshot(channel) })
+      const read = (known: PresencePlace): Promise<PlacedSnapshot | null> => presence.changed(channel, known)
+      followed.presence = new PresenceFollower({ clock, from: snapshot, patience: PATIENCE, timeout, deliver, failed, read })
     }
     if (followed.early) repair(followed)
   }

@@ -4,7 +4,8 @@ import type { ChannelName } from '../bridge.js'
 export type LogName = ChannelName | 's:control'
 
 /** What belongs to a channel in the store; docs/redis.md says what each is. */
-export type ChannelKey = 'head' | 'log' | 'removed' | 'presence' | 'connections' | `batch:${string}` | `key:${string}`
+export type ChannelKey =
+  | 'head' | 'log' | 'removed' | 'presence' | 'presence-senders' | 'connections' | 'connection-senders' | `batch:${string}` | `key:${string}`
 
 /**
  * Names of keys and Pub/Sub channels. Names of rooms and users have no braces (lib/protocol/names.ts), nor has the prefix, so the

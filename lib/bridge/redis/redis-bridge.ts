@@ -5,12 +5,11 @@ import type { Bridge, BridgeHandlers, BridgeStatus } from '../bridge.js'
 import { Channels } from './channels.js'
 import { ControlLog } from './control-log.js'
 import { typingEnvelope, volatileEnvelope } from './envelope.js'
-import { LiveNodes } from './live-nodes.js'
 import { LogStore } from './log-store.js'
 import { createNames } from './names.js'
 import type { LogName } from './names.js'
 import { NodeCalls } from './node-calls.js'
-import { PresenceStore } from './presence-store.js'
+import { NodeState } from './nodes.js'
 import { Shard } from './shard.js'
 import type { ShardClients } from './shard.js'
 import { Tickets } from './tickets.js'
@@ -27,13 +26,18 @@ export interface RedisBridgeOptions {
   readonly timeout: number
   /** How often to see whether the link is alive, in ms. */
   readonly probe: number
+  /**
+   * How long a node may be silent before the others take it for dead, in ms; all nodes agree on it.
+   * @default 15000
+   */
+  readonly lease?: number
   /** What a connection says when it fails, told once in a while. */
   onLinkError? (error: unknown): void
 }
 
 /** The bridge between any number of nodes that share a Redis. */
 export function createRedisBridge (options: RedisBridgeOptions): Bridge {
-  const { clock, clients, prefix, db, timeout, probe } = options
+  const { clock, clients, prefix, db, timeout, probe, lease = 15_000 } = options
   const nodeId = clock.id()
   const names = createNames(prefix, db)
   const shards: Shard[] = []
@@ -46,9 +50,21 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   /** Where what belongs to all nodes, or to one, is; by its name. */
   const shardOfService = (_name: string): Shard => first()
   const logs = new LogStore({ clock, names, publish: 'PUBLISH', storeOf: (channel) => shardOf(channel).store })
-  const presence = new PresenceStore()
+  const state = new NodeState({
+    clock,
+    names,
+    nodeId,
+    lease,
+    publish: 'PUBLISH',
+    storeOf: (channel) => shardOf(channel).store,
+    stores: () => shards.map(({ store }) => store),
+    service: () => shardOfService('nodes').store,
+    heard: async (channel, place) => await channels?.presenceHeard(channel, place),
+    identify: async () => await identify(shards),
+    failed: (error) => handlers?.onError?.(error)
+  })
+  const { presence, users } = state
   const tickets = new Tickets({ clock, names, timeout, storeOf: (name) => shardOfService(name).store })
-  const live = new LiveNodes({ clock, names, nodeId, store: () => shardOfService('nodes').store })
   let calls: NodeCalls | null = null
   let control: ControlLog | null = null
   let channels: Channels | null = null
@@ -69,7 +85,10 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     if (now.state === 'down') control?.shut()
     else channels?.repair()
     handlers?.onStatus(now)
-    if (now.state === 'up') control?.open()
+    if (now.state === 'up') {
+      control?.open()
+      state.reconnected()
+    }
   }
 
   function running (): { channels: Channels, calls: NodeCalls } {
@@ -79,19 +98,17 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     return { channels, calls }
   }
 
-  const later = async (): Promise<never> => { throw new BridgeError('unavailable', 'not there yet') }
-
   return {
     nodeId,
 
     async start (given) {
       handlers = given
-      channels = new Channels({ names, logs, presence, handlers: given, subscriberOf: (channel) => shardOf(channel).subscriber })
+      channels = new Channels({ clock, timeout, names, logs, presence, handlers: given, subscriberOf: (channel) => shardOf(channel).subscriber })
       const failed = (error: unknown): void => given.onError?.(error)
       const storeTime = (): number => shardOf('s:control').time
       const log = new ControlLog({ logs, storeTime, failed, begin: (command, age) => talk.begin(command, age) })
       const talk = new NodeCalls({
-        clock, nodeId, names, handlers: given, control: log, storeTime, store: () => shardOfService('nodes').store, liveNodes: () => live.read()
+        clock, nodeId, names, handlers: given, control: log, storeTime, store: () => shardOfService('nodes').store, liveNodes: () => state.liveNodes()
       })
       control = log
       calls = talk
@@ -119,7 +136,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       await shardOf('s:control').subscriber.add(controlName)
       for (const name of talk.channels) await shardOfService('nodes').subscriber.add(name)
       await log.start()
-      await live.start()
+      await state.start()
       told = status()
       if (told.state === 'up') log.open()
     },
@@ -127,11 +144,11 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     async close () {
       if (closed) return
       closed = true
-      live.close()
       control?.close()
       calls?.close()
       logs.close()
       channels?.close()
+      await state.close()
       for (const shard of shards) shard.close()
     },
 
@@ -174,10 +191,26 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       else await shardOf(channel).store.command('publish', names.channel(channel), typingEnvelope(userId, typing))
     },
 
-    presenceAttach: later,
-    presenceDetach: later,
-    presenceUpdate: later,
-    presenceRead: later,
+    async presenceAttach (channel, userId, connectionId, limit) {
+      running()
+      return await presence.attach(channel, userId, connectionId, limit)
+    },
+
+    async presenceDetach (channel, userId, connectionId, linger) {
+      running()
+      await presence.detach(channel, userId, connectionId, linger)
+    },
+
+    async presenceUpdate (channel, userId, update) {
+      running()
+      return await presence.update(channel, userId, update)
+    },
+
+    async presenceRead (channel) {
+      running()
+      return await presence.read(channel)
+    },
+
     async broadcast (head) {
       const { calls } = running()
       const timestamp = status().state === 'down' ? calls.broadcastHere(head) : await calls.broadcast(head)
@@ -192,8 +225,15 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       return await running().calls.ask(query, timeout)
     },
 
-    userConnect: later,
-    userDisconnect: later,
+    async userConnect (userId, connectionId, limit) {
+      running()
+      return await users.connect(userId, connectionId, limit)
+    },
+
+    async userDisconnect (userId, connectionId) {
+      running()
+      await users.disconnect(userId, connectionId)
+    },
 
     async putTicket (id, value, ttl) {
       running()
@@ -204,5 +244,16 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       running()
       return await tickets.take(id)
     }
+  }
+}
+
+/** Which processes of Redis these are: another one may have lost what the one before it knew. `null`: nobody can tell. */
+async function identify (shards: readonly Shard[]): Promise<string | null> {
+  try {
+    const infos = await Promise.all(shards.map(async ({ store }) => String(await store.command('info', 'server'))))
+    const runs = infos.map((info) => /^run_id:(\w+)/m.exec(info)?.[1])
+    return runs.includes(undefined) ? null : runs.join(' ')
+  } catch {
+    return null
   }
 }

@@ -226,7 +226,7 @@ export class Shard {
 
   #failed (error: unknown): void {
     this.#lastError = messageOf(error)
-    this.#options.onError(new Error(this.#lastError))
+    this.#options.onError(error)
   }
 
   #lost (): void {

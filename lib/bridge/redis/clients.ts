@@ -1,0 +1,120 @@
+import { Redis } from 'ioredis'
+import type { Cluster, ClusterOptions, RedisOptions } from 'ioredis'
+import type { Clock } from '../../clock.js'
+import type { RedisTarget } from '../../redis-option.js'
+import type { ShardClients } from './shard.js'
+
+export interface ClientsOptions {
+  readonly targets: readonly RedisTarget[]
+  readonly clock: Clock
+  readonly prefix: string
+  /** How long a call may take, in ms. */
+  readonly timeout: number
+}
+
+/** Between tries to connect, in ms. */
+const MIN_DELAY = 50
+const MAX_DELAY = 2_000
+
+/** How long a socket that is given up may take to close by itself, in ms; a dead one never does. */
+const DISCONNECT_TIMEOUT = 200
+
+/** How long a handshake waits for its rate limit, in ms. */
+const LIMITER_TIMEOUT = 1_000
+
+/** The connections of a bridge: two for each Redis, not yet connected. All of them are this package's own, whatever was given. */
+export function createClients (options: ClientsOptions): ShardClients[] {
+  return options.targets.map((target) => ({
+    command: connection(target, options, 'command'),
+    subscriber: subscriber(target, options)
+  }))
+}
+
+/** A connection for @fastify/rate-limit, which takes no part in the bridge and has to look after itself. */
+export function createLimiter (options: ClientsOptions): Redis | Cluster {
+  const [target] = options.targets
+  if (target === undefined) throw new TypeError('there is no Redis')
+  return connection(target, options, 'rate-limit', {
+    commandTimeout: Math.min(LIMITER_TIMEOUT, options.timeout),
+    // Nobody probes it: it is made anew when something stays without an answer.
+    socketTimeout: options.timeout
+  })
+}
+
+/** Where they lead, for people: nothing of it is secret. */
+export function describeTargets (targets: readonly RedisTarget[]): string {
+  return targets.map((target) => target.kind === 'cluster' ? 'the cluster' : describeServer(target.options)).join(', ')
+}
+
+function describeServer ({ host, port, path, sentinels, name }: RedisOptions): string {
+  if (path !== undefined && path !== null) return path
+  if (sentinels !== undefined && sentinels !== null && sentinels.length > 0) {
+    return `${name} of the sentinels ${sentinels.map(({ host = 'localhost', port = 26379 }) => `${host}:${port}`).join(', ')}`
+  }
+  return `${host ?? 'localhost'}:${port ?? 6379}`
+}
+
+function connection (target: RedisTarget, options: ClientsOptions, role: string, more: RedisOptions = {}): Redis | Cluster {
+  const ours = { ...serverOptions(options, target.kind === 'server' ? target.options.connectionName : undefined, role), ...more }
+  return target.kind === 'server' ? new Redis({ ...target.options, ...ours }) : target.create(clusterOptions(options, ours))
+}
+
+/** Pub/Sub of a cluster goes by shards, each with a subscriber of its own. */
+function subscriber (target: RedisTarget, options: ClientsOptions): Redis {
+  if (target.kind === 'cluster') throw new TypeError('a cluster has no single subscriber')
+  return new Redis({ ...target.options, ...serverOptions(options, target.options.connectionName, 'subscriber') })
+}
+
+/**
+ * What the bridge relies on: a call is answered, refused or in doubt in bounded time, never queued and never sent again behind its
+ * back; subscriptions are its own to restore.
+ */
+function serverOptions ({ clock, prefix, timeout }: ClientsOptions, name: string | undefined, role: string): RedisOptions {
+  return {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    enableReadyCheck: true,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: false,
+    maxRetriesPerRequest: 0,
+    enableAutoPipelining: false,
+    keyPrefix: '',
+    stringNumbers: false,
+    replyMapping: 'legacy',
+    monitor: false,
+    readOnly: false,
+    role: 'master',
+    // An undefined value takes away what was given.
+    commandTimeout: undefined,
+    socketTimeout: undefined,
+    blockingTimeout: undefined,
+    scripts: undefined,
+    himportFieldsets: undefined,
+    connectionName: `${(name ?? prefix).replace(/[^\x21-\x7e]/g, '_')}:${role}`,
+    connectTimeout: timeout,
+    disconnectTimeout: DISCONNECT_TIMEOUT,
+    sentinelCommandTimeout: timeout,
+    retryStrategy: (times) => backoff(clock, times),
+    sentinelRetryStrategy: (times) => backoff(clock, times),
+    // After a failover the former master goes on, read-only: who is connected to it has to ask anew who is the master.
+    reconnectOnError: (error) => error.message.startsWith('READONLY')
+  }
+}
+
+function clusterOptions ({ clock }: ClientsOptions, redisOptions: RedisOptions): ClusterOptions {
+  return {
+    redisOptions,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    enableReadyCheck: true,
+    keyPrefix: '',
+    scaleReads: 'master',
+    clusterRetryStrategy: (times) => backoff(clock, times)
+  }
+}
+
+/** Full jitter: all nodes lose Redis in the same moment, and must not come back in the same one. */
+function backoff (clock: Clock, times: number): number {
+  const ceiling = Math.min(MAX_DELAY, MIN_DELAY * 2 ** Math.min(times, 10))
+  return Math.round(MIN_DELAY + clock.random() * (ceiling - MIN_DELAY))
+}
