@@ -123,7 +123,7 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
         <Me me={me} status={status} onStatus={setStatus} onSignOut={onSignOut} />
       </div>
 
-      <main id='conversation' className='conversation' tabIndex={-1}>
+      <main id='conversation' className='conversation' tabIndex={-1} inert={drawer.open !== undefined}>
         <Banner waiting={directs.waiting} />
         <TitleToolsContext value={tools}>
           <Open me={me} current={current} directs={directs} onLeave={leave} />

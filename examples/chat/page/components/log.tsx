@@ -24,7 +24,7 @@ export function Log ({ last, own, older, empty, children }: LogProps): ReactNode
             {older.loading ? 'Loading…' : 'Earlier messages'}
           </button>
         )}
-        {last === undefined && <p className='empty'>{empty}</p>}
+        {children.length === 0 && <p className='empty'>{empty}</p>}
         <ol ref={list}>{children}</ol>
       </div>
       {behind && <button className='newest' onClick={() => toEnd()}>New messages</button>}

@@ -38,5 +38,7 @@ export function MessageLog ({ me, lines, gapAtEnd, older, empty, onRetry, onDisc
     previous = { userId, gap, ...line }
   }
   if (gapAtEnd) rows.push(<GapRow key='gap at end' onReload={onReload} />)
-  return <Log last={previous?.id} own={previous?.userId === me} older={older} empty={empty}>{rows}</Log>
+  // Those that failed stay at the end, whatever is said behind them.
+  const newest = lines.findLast(({ state }) => state !== 'failed')
+  return <Log last={newest?.id} own={newest?.userId === me} older={older} empty={empty}>{rows}</Log>
 }

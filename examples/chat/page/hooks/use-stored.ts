@@ -6,7 +6,11 @@ export function useStored<Value> (storage: Storage, name: string, initial: Value
   const [value, setValue] = useState<Value>(() => JSON.parse(storage.getItem(name) ?? 'null') ?? initial)
 
   useEffect(() => {
-    storage.setItem(name, JSON.stringify(value))
+    try {
+      storage.setItem(name, JSON.stringify(value))
+    } catch {
+      // The browser keeps nothing, or no more: then it lasts as long as the page.
+    }
   }, [storage, name, value])
 
   return [value, setValue]
