@@ -24,7 +24,7 @@ export function refuse (path: string, expected: string, value: unknown): never {
   throw new errors.RT_ERR_OPTION(`${path === '' ? 'the options' : path} must be ${expected}, got ${describe(value, path)}`)
 }
 
-/** A short description of a value for an error; below `auth` only its type, since it may be a secret. */
+/** A short description of a value for an error; below `auth` and `redis` only its type, since it may be a secret. */
 function describe (value: unknown, path: string): string {
   if (value === null || value === undefined) return String(value)
   if (Array.isArray(value)) return 'an array'
@@ -32,7 +32,7 @@ function describe (value: unknown, path: string): string {
   if (typeof value === 'function') return 'a function'
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 40)) + (value.length > 40 ? '...' : '') : String(value)
   // What stands before an @ in a URL is a password.
-  const secret = path === 'auth' || path.startsWith('auth.') || shown.includes('@')
+  const secret = /^(auth|redis)\b/.test(path) || shown.includes('@')
   return secret ? `a ${typeof value}` : `the ${typeof value} ${shown}`
 }
 

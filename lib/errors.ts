@@ -23,6 +23,7 @@ function detailed<Code extends string, Status extends number> (code: Code, messa
 export const errors = {
   // Registration and declarations: thrown at start.
   RT_ERR_OPTION: detailed('RT_ERR_OPTION', 'Invalid option: %s', 500),
+  RT_ERR_REDIS: detailed('RT_ERR_REDIS', 'Redis cannot be used: %s', 500),
   RT_ERR_ALREADY_REGISTERED: fixed('RT_ERR_ALREADY_REGISTERED', 'fastify-realtime is already registered on this instance', 500),
   RT_ERR_PATTERN: detailed('RT_ERR_PATTERN', 'Invalid room pattern: %s', 500),
   RT_ERR_HOOK: detailed('RT_ERR_HOOK', 'Invalid hook: %s', 500),

@@ -8,6 +8,7 @@ import {
   routePrefix, unlessFalse
 } from './option-checks.js'
 import { MAX_SERVER_FRAME } from './protocol/frames.js'
+import { redis } from './redis-option.js'
 
 export type { ResolvedAuth, ResolvedCustomAuth, ResolvedDrain, ResolvedJwtAuth, ResolvedRate } from './option-checks.js'
 
@@ -19,6 +20,7 @@ const options = {
   path: routePath('/realtime'),
   prefix: routePrefix(),
   auth: authentication(),
+  redis: redis(),
   rooms: roomMap(),
   limits: object({
     // With everything the server adds, a message of this size stays below the largest server frame.

@@ -1,14 +1,21 @@
 import type { FastifyInstance } from 'fastify'
 import type { Realtime } from '../types/realtime.js'
 import type { RealtimeOptions } from '../types/options.js'
+import type { Bridge } from './bridge/bridge.js'
 import { createMemoryBridge } from './bridge/memory/memory-bridge.js'
+import { createClients, createLimiter, describeTargets } from './bridge/redis/clients.js'
+import { LinkLog } from './bridge/redis/link-log.js'
+import { createNames } from './bridge/redis/names.js'
+import { createRedisBridge } from './bridge/redis/redis-bridge.js'
 import { systemClock } from './clock.js'
 import { askNodes } from './core/cluster.js'
 import { RealtimeNode } from './core/node.js'
 import { userRoomPolicy } from './declare.js'
+import { errors } from './errors.js'
 import { acceptSocket } from './http/accept.js'
 import type { HttpDeps } from './http/contract.js'
 import { acceptedPayload, claimServer, registerDependencies } from './http/dependencies.js'
+import type { RateLimitStore } from './http/dependencies.js'
 import { createKit } from './http/kit.js'
 import { httpRoutes } from './http/routes.js'
 import { UpgradeGuard } from './http/upgrade-guard.js'
@@ -16,6 +23,7 @@ import { watchLoopDelay } from './loop-delay.js'
 import { resolveOptions } from './options.js'
 import type { ResolvedAuth } from './options.js'
 import { RealtimeFacade } from './realtime.js'
+import type { ResolvedRedis } from './redis-option.js'
 
 /** Puts the parts together. What each does is in the file it comes from. */
 export async function plugin (fastify: FastifyInstance, input: RealtimeOptions): Promise<void> {
@@ -25,7 +33,8 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
   const clock = systemClock
   const defaults = { members: options.limits.members }
 
-  const bridge = createMemoryBridge({ clock })
+  const links = new LinkLog(clock, (err, more) => fastify.log.error({ err, more }, 'realtime: a connection to Redis failed'))
+  const bridge = options.redis === null ? createMemoryBridge({ clock }) : redisBridge(options.redis, links)
   const node = new RealtimeNode({
     bridge,
     clock,
@@ -37,7 +46,7 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
     keyTtl: options.idempotency.ttl,
     userRooms: userRoomPolicy(fastify, defaults)
   })
-  await node.start()
+  await startNode(node, options.redis)
   const loopDelay = watchLoopDelay(clock)
   const guard = new UpgradeGuard(fastify.server, clock)
 
@@ -63,7 +72,9 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
   fastify.decorate('realtime', { getter (this: FastifyInstance): Realtime { return facadeOf(this) as Realtime } })
   facadeOf(fastify).room(options.rooms)
 
-  const dependencies = await registerDependencies(fastify, options, guard)
+  const dependencies = await registerDependencies(fastify, options, guard, () => {
+    return options.redis === null ? {} : rateLimitStore(fastify, options.redis, links)
+  })
   const deps: HttpDeps = {
     bridge,
     clock,
@@ -80,6 +91,32 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
   await fastify.register(async (scope) => {
     await httpRoutes(scope, createKit(scope, { options, deps, dependencies, guard }))
   }, { prefix: options.prefix })
+}
+
+function redisBridge (redis: ResolvedRedis, links: LinkLog): Bridge {
+  const { prefix, db, timeout, probe } = redis
+  const clients = createClients({ ...redis, clock: systemClock })
+  return createRedisBridge({ clock: systemClock, clients, prefix, db, timeout, probe, onLinkError: (error) => links.failed(error) })
+}
+
+/** A node that cannot reach what it shares with the others would serve nobody, and most of the time it is a wrong address. */
+async function startNode (node: RealtimeNode, redis: ResolvedRedis | null): Promise<void> {
+  try {
+    await node.start()
+  } catch (error) {
+    await node.close()
+    if (redis === null || !(error instanceof Error)) throw error
+    throw new errors.RT_ERR_REDIS(`${describeTargets(redis.targets)}: ${error.message}`)
+  }
+}
+
+/** Handshakes are counted in Redis, by all nodes together. */
+function rateLimitStore (fastify: FastifyInstance, redis: ResolvedRedis, links: LinkLog): RateLimitStore {
+  const client = createLimiter({ ...redis, clock: systemClock })
+  client.on('error', (error: unknown) => links.failed(error))
+  client.connect().catch(() => {})
+  fastify.addHook('onClose', async () => client.disconnect())
+  return { redis: client, nameSpace: `${createNames(redis.prefix, redis.db).service('handshakes')}:` }
 }
 
 /** RFC 7518, 3.2: a key for HS256 has at least the size of its hash. Whoever guesses a shorter one can be any user. */

@@ -73,7 +73,7 @@ const allowed: Array<[part: string, imports: readonly string[]]> = [
 
 /** Files of lib that stand above core; each may import what stands below it. */
 const above = [
-  ['lib/duration.ts', 'lib/loop-delay.ts', 'lib/check.ts', 'lib/option-checks.ts', 'lib/options.ts', 'lib/arguments.ts', 'lib/define.ts'],
+  ['lib/duration.ts', 'lib/loop-delay.ts', 'lib/check.ts', 'lib/option-checks.ts', 'lib/redis-option.ts', 'lib/options.ts', 'lib/arguments.ts', 'lib/define.ts'],
   ['lib/http/'],
   ['lib/declare.ts'],
   ['lib/realtime.ts'],

@@ -22,6 +22,7 @@ await t.test('the defaults', async (t) => {
     path: '/realtime',
     prefix: '',
     auth: { kind: 'jwt', secret: null, algorithms: null, user: null, cookie: null, query: null, requireExp: true },
+    redis: null,
     rooms: {},
     limits: {
       payload: 65_536,

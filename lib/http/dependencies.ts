@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ServerOptions } from 'ws'
 import jwt from '@fastify/jwt'
 import rateLimit from '@fastify/rate-limit'
+import type { RateLimitPluginOptions } from '@fastify/rate-limit'
 import websocket from '@fastify/websocket'
 import { errors } from '../errors.js'
 import type { ResolvedAuth, ResolvedOptions } from '../options.js'
@@ -43,6 +44,9 @@ export interface Dependencies {
   readonly verify: VerifyToken | null
 }
 
+/** Where @fastify/rate-limit counts; nothing: in this process. */
+export type RateLimitStore = Pick<RateLimitPluginOptions, 'redis' | 'nameSpace'>
+
 const servers = new WeakSet<object>()
 
 /** A second registration on the same server, also from a sibling scope where no decorator shows it, would answer every upgrade twice. */
@@ -56,10 +60,10 @@ export function claimServer (fastify: FastifyInstance): void {
  * our routes is declared: these plugins work through onRoute, and what they did not see is silently unprotected.
  */
 export async function registerDependencies (
-  fastify: FastifyInstance, options: Pick<ResolvedOptions, 'auth' | 'limits'>, guard: UpgradeGuard
+  fastify: FastifyInstance, options: Pick<ResolvedOptions, 'auth' | 'limits'>, guard: UpgradeGuard, rateLimitStore: () => RateLimitStore = () => ({})
 ): Promise<Dependencies> {
   const verify = await registerJwt(fastify, options.auth)
-  if (!fastify.hasDecorator('rateLimit')) await fastify.register(rateLimit, { global: false })
+  if (!fastify.hasDecorator('rateLimit')) await fastify.register(rateLimit, { global: false, ...rateLimitStore() })
 
   const sharedServer = fastify.hasDecorator('websocketServer')
   if (!sharedServer) await fastify.register(websocket, { options: serverOptions(options.limits.payload) })

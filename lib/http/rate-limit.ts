@@ -13,6 +13,8 @@ export function rateLimitConfig (handshakes: RateLimitOptions): RateLimitOptions
     keyGenerator: request => addressOf(request) ?? 'no address',
     errorResponseBuilder: (_request, context) =>
       context.ban ? new errors.RT_ERR_FORBIDDEN('too many requests over the limit') : new errors.RT_ERR_TOO_MANY(`requests, retry in ${context.after}`),
+    // A store that is away refuses nobody: who is connected stays, and who is not may come.
+    skipOnError: true,
     ...handshakes,
     // Before anything costs: credentials are checked later.
     hook: 'onRequest'

@@ -1,8 +1,12 @@
 import { Redis } from 'ioredis'
 import type { Cluster, ClusterOptions, RedisOptions } from 'ioredis'
 import type { Clock } from '../../clock.js'
-import type { RedisTarget } from '../../redis-option.js'
 import type { ShardClients } from './shard.js'
+
+/** One Redis as connections to it are made; lib/redis-option.ts makes these of the option. */
+export type RedisTarget =
+  | { readonly kind: 'server', readonly options: RedisOptions }
+  | { readonly kind: 'cluster', create (ours: ClusterOptions): Cluster }
 
 export interface ClientsOptions {
   readonly targets: readonly RedisTarget[]
