@@ -63,17 +63,17 @@ export interface BackoffOptions {
    * The shortest wait, in ms, at least 10. The first one is between this and twice as much.
    * @default 500
    */
-  min?: number
+  min?: number | undefined
   /**
    * The longest wait, in ms; a server that asks for more gets more.
    * @default 20000
    */
-  max?: number
+  max?: number | undefined
   /**
    * Attempts in a row that may fail before the client gives up (`closed`, reason `attempts`).
    * @default Infinity
    */
-  attempts?: number
+  attempts?: number | undefined
 }
 
 /** A message that waits for its acknowledgement. JSON throughout, so that storage can keep it. */
@@ -121,13 +121,13 @@ export interface QueueStorageOptions {
    * Hears what goes wrong with the store (there is none, it is full, it cannot be opened, an item in it was broken); the queue goes on
    * in memory. By default the page's handlers of uncaught errors hear it.
    */
-  onError?: (error: unknown) => void
+  onError?: ((error: unknown) => void) | undefined
 }
 
 /** Options of `localStorageQueue`. */
 export interface LocalStorageQueueOptions extends QueueStorageOptions {
   /** Another store than `localStorage`: `sessionStorage` keeps what belongs to one tab, over reloads only. */
-  storage?: WebStorage
+  storage?: WebStorage | undefined
 }
 
 /** What `localStorageQueue` uses of a `Storage`. */
@@ -148,54 +148,54 @@ export interface ClientOptions {
    * client stops (`closed`, reason `signed-out`). A failure is reported and tried again after the backoff. Without it the browser's
    * cookie speaks.
    */
-  getToken?: (request: { reason: TokenReason }) => string | null | Promise<string | null>
+  getToken?: ((request: { reason: TokenReason }) => string | null | Promise<string | null>) | undefined
   /**
    * Exchange the token for a one-time ticket before each connection, instead of offering it as a subprotocol: for tokens that are no
    * JWTs, and for proxies that log subprotocols.
    * @default false
    */
-  ticket?: boolean
+  ticket?: boolean | undefined
   /**
    * Connect at once. Otherwise `connect()` begins.
    * @default true
    */
-  autoConnect?: boolean
+  autoConnect?: boolean | undefined
   /** Waits between attempts to connect. */
-  backoff?: BackoffOptions
+  backoff?: BackoffOptions | undefined
   /**
    * How long an answer, or a connection with everything it takes, may take; in ms.
    * @default 10000
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Messages that wait for a connection or an answer. */
   queue?: {
     /**
      * How many may wait; `publish` rejects with `queue_full` beyond it.
      * @default 1000
      */
-    size?: number
+    size?: number | undefined
     /**
      * How many may be on their way at a time. Where the server refuses one of them for a moment (`rate_limited`, `unavailable`), those
      * behind it may come first; 1 keeps the order even then, at the price of a round trip a message. After such a refusal it is 1 until
      * a message got through.
      * @default 32
      */
-    inFlight?: number
+    inFlight?: number | undefined
     /** Where they survive a reload. By default nowhere. */
-    storage?: QueueStorage
-  }
+    storage?: QueueStorage | undefined
+  } | undefined
   /** Position at which direct messages begin: what `client.inbox` was, or `'start'` for all that is kept. By default: from now on. */
-  inbox?: string
+  inbox?: string | undefined
   /** Hears what goes wrong without anybody waiting for it; the same as `on('error')`. */
-  onError?: (error: unknown) => void
+  onError?: ((error: unknown) => void) | undefined
   /** One socket for all tabs of a browser: `shareTabs()`. By default every tab has its own. */
-  shareTabs?: (Socket: SocketClass) => SocketClass
+  shareTabs?: ((Socket: SocketClass) => SocketClass) | undefined
   /** The `WebSocket` class. By default the global one. */
-  WebSocket?: SocketClass
+  WebSocket?: SocketClass | undefined
   /** By default the global one. */
-  fetch?: Fetch
+  fetch?: Fetch | undefined
   /** Time and chance, for tests. */
-  clock?: ClientClock
+  clock?: ClientClock | undefined
 }
 
 /** What `shareTabs` uses of Web Locks: `navigator.locks`. */
@@ -219,24 +219,24 @@ export interface ShareTabsOptions {
    * Only tabs with the same name share. Needed with tickets and cookies, where it has to be different for every user (their id):
    * a tab hears whatever the user hears whose tab holds the socket.
    */
-  name?: string
+  name?: string | undefined
   /** By default those of the browser. */
-  locks?: TabLocks
+  locks?: TabLocks | undefined
   /** The `BroadcastChannel` class. By default the global one. */
-  BroadcastChannel?: TabChannelClass
+  BroadcastChannel?: TabChannelClass | undefined
 }
 
 /** Options of `client.room`. */
 export interface RoomOptions {
   /** Ask for the last so many messages when joining, or when the gap is too large to be closed. */
-  history?: number
+  history?: number | undefined
   /**
    * Keep {@link Room.members} up to date.
    * @default true
    */
-  presence?: boolean
+  presence?: boolean | undefined
   /** Continue behind this position: what `room.position` was before a reload. */
-  since?: string
+  since?: string | undefined
 }
 
 // --- state ---
@@ -380,14 +380,14 @@ export interface ClientHistoryPage<Message = ClientMessage> {
 /** Options of `room.history`: `before` or `after`, or neither for the newest. */
 export interface ClientHistoryOptions {
   /** Messages before this position, exclusive. */
-  before?: string
+  before?: string | undefined
   /** Messages after this position, exclusive; `'start'` for the oldest kept. */
-  after?: string
+  after?: string | undefined
   /**
    * Messages in one answer, 1 to 100.
    * @default 50
    */
-  limit?: number
+  limit?: number | undefined
 }
 
 /** Options of `client.call` and other requests. */
@@ -396,9 +396,9 @@ export interface RequestOptions {
    * How long to wait for the answer (and for a connection, where there is none), in ms.
    * @default the client's `timeout`
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Gives up early; the server is not told. */
-  signal?: Signal
+  signal?: Signal | undefined
 }
 
 /** Stops hearing. */
@@ -468,11 +468,11 @@ export interface Room<Events> {
      * Messages that may wait to be read; one more ends the iteration with `overflow`.
      * @default 1000
      */
-    limit?: number
+    limit?: number | undefined
   }): AsyncIterableIterator<ClientMessageOf<Events>>
 
   /** Publishes the event `message`. See {@link Room.publish}. */
-  send (content: SentContent<Events>, options?: { key?: string }): Promise<Published>
+  send (content: SentContent<Events>, options?: { key?: string | undefined }): Promise<Published>
   /**
    * Publishes. Resolves when the server has it, however often the connection breaks meanwhile, and never publishes twice. Rejects
    * with {@link RealtimeFailure}: the server's refusal, `too_large`, `queue_full`, `unknown`, `left`, `closed`.
@@ -480,7 +480,7 @@ export interface Room<Events> {
    * @param options.key - 1 to 64 bytes, one's own name for the message; by default a random one
    */
   publish<Event extends EventName<Events>> (
-    event: Event, content: EventContent<Events, Event>, options?: { key?: string }
+    event: Event, content: EventContent<Events, Event>, options?: { key?: string | undefined }
   ): Promise<Published>
   /** Reads the room's log. */
   history (options?: ClientHistoryOptions & RequestOptions): Promise<ClientHistoryPage<ClientMessageOf<Events>>>

@@ -8,10 +8,10 @@ import type {
 import type { EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
 
 /** Props of `RealtimeProvider`: a client that the application made (and closes), or the options of one that the provider makes. */
-export type RealtimeProviderProps =
+export type RealtimeProviderProps<Api = unknown> =
   & { readonly children?: ReactNode }
   & (
-    | { readonly client: Client, readonly options?: undefined }
+    | { readonly client: Client<Api>, readonly options?: undefined }
     /** Read once. The client connects when the provider is mounted and closes when it is unmounted; nothing happens on a server. */
     | { readonly options: ClientOptions, readonly client?: undefined }
   )

@@ -1,6 +1,5 @@
 import { createContext, createElement, useContext, useEffect, useState } from 'react'
 import type { ReactElement } from 'react'
-import { createClient } from '../client/index.js'
 import type { Client } from '../../types/client.js'
 import type { RealtimeProviderProps } from '../../types/react.js'
 import { createLease } from './lease.js'
@@ -19,9 +18,9 @@ const ClientContext = createContext<Client | undefined>(undefined)
  * </RealtimeProvider>
  * ```
  */
+export function RealtimeProvider<Api> (props: RealtimeProviderProps<Api>): ReactElement
 export function RealtimeProvider ({ client, options, children }: RealtimeProviderProps): ReactElement {
-  // A client that is not connected is an object and nothing else: one of a render that comes to nothing leaves nothing behind.
-  const [own] = useState(() => options === undefined ? undefined : createLease(createClient({ ...options, autoConnect: false })))
+  const [own] = useState(() => options === undefined ? undefined : createLease(options))
   const connects = options?.autoConnect !== false
   useEffect(() => client === undefined && connects ? own?.take() : undefined, [client, own, connects])
   const value = client ?? own?.client

@@ -1,20 +1,21 @@
 /* eslint-disable @typescript-eslint/no-unused-vars -- values are here for their types */
 // The same page with React.
-import { createClient } from 'fastify-realtime/client'
 import { createHooks, RealtimeProvider, useWebSocket } from 'fastify-realtime/react'
 import type { ListedMessage } from 'fastify-realtime/react'
 import type { ClientMessage, Status } from 'fastify-realtime/client'
 import type { ReactElement } from 'react'
 import type { Api } from 'server'
+import { client } from './client.js'
 import { equal } from './equal.js'
 
 const { useClient, useConnection, useRoom, usePresence, useDirect, useCall } = createHooks<Api>()
 
 export function App (): ReactElement {
-  return <RealtimeProvider options={{ url: '/realtime' }}><Chat id='42' /></RealtimeProvider>
+  return <RealtimeProvider client={client}><Chat id='42' /></RealtimeProvider>
 }
+export const withOptions = <RealtimeProvider options={{ url: '/realtime' }}><Chat id='42' /></RealtimeProvider>
 // @ts-expect-error one of the two
-export const withBoth = <RealtimeProvider options={{ url: '/realtime' }} client={createClient({ url: '/realtime' })} />
+export const withBoth = <RealtimeProvider options={{ url: '/realtime' }} client={client} />
 // @ts-expect-error at least one
 export const withNothing = <RealtimeProvider />
 
