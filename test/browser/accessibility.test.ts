@@ -84,10 +84,12 @@ await t.test('the demo, for everybody', async (t) => {
     })
   }
 
-  const ann = await enterDemo(t, browser, demo.url, 'ann', desktop)
-  const handheld = await enterDemo(t, browser, demo.url, 'dora', phone)
-  const bob = await enterDemo(t, browser, demo.url, 'bob')
-  const eve = await enterDemo(t, browser, demo.url, 'eve')
+  const [ann, handheld, bob, eve] = await Promise.all([
+    enterDemo(t, browser, demo.url, 'ann', desktop),
+    enterDemo(t, browser, demo.url, 'dora', phone),
+    enterDemo(t, browser, demo.url, 'bob'),
+    enterDemo(t, browser, demo.url, 'eve')
+  ])
   await eve.status.selectOption('away')
   // What there is to see in every state of the page.
   for (const [user, text] of [

@@ -6,8 +6,7 @@ import { fillRoom } from './fill-room.js'
 
 await t.test('people in the demo', async (t) => {
   const [browser, demo] = await Promise.all([launchBrowser(t), startDemo(t)])
-  const ann = await enterDemo(t, browser, demo.url, 'ann')
-  const bob = await enterDemo(t, browser, demo.url, 'bob')
+  const [ann, bob] = await Promise.all([enterDemo(t, browser, demo.url, 'ann'), enterDemo(t, browser, demo.url, 'bob')])
 
   await t.test('see each other come, and what each is up to', async () => {
     for (const { person } of [ann, bob]) {

@@ -5,8 +5,7 @@ import { enterDemo } from './demo-page.js'
 
 await t.test('a browser without a network', async (t) => {
   const [browser, demo] = await Promise.all([launchBrowser(t, { backForwardCache: true }), startDemo(t)])
-  const ann = await enterDemo(t, browser, demo.url, 'ann')
-  const bob = await enterDemo(t, browser, demo.url, 'bob')
+  const [ann, bob] = await Promise.all([enterDemo(t, browser, demo.url, 'ann'), enterDemo(t, browser, demo.url, 'bob')])
   const written: string[] = []
 
   async function both (...texts: string[]): Promise<void> {

@@ -5,8 +5,7 @@ import { enterDemo } from './demo-page.js'
 
 await t.test('a page that is reloaded while messages wait', async (t) => {
   const [browser, demo] = await Promise.all([launchBrowser(t), startDemo(t)])
-  const ann = await enterDemo(t, browser, demo.url, 'ann')
-  const bob = await enterDemo(t, browser, demo.url, 'bob')
+  const [ann, bob] = await Promise.all([enterDemo(t, browser, demo.url, 'ann'), enterDemo(t, browser, demo.url, 'bob')])
 
   await t.test('sends them when the server is back', async (t) => {
     await demo.kill()

@@ -44,6 +44,10 @@ export interface Person {
 export async function createPerson (t: Test, browser: Browser, options?: BrowserContextOptions): Promise<Person> {
   const context = await browser.newContext(options)
   t.teardown(() => context.close())
+  t.teardown(async () => {
+    if (t.passing()) return
+    for (const page of context.pages()) t.comment(`${page.url()}\n${await page.locator('body').ariaSnapshot()}`)
+  })
   const complaints: string[] = []
   context.on('weberror', (webError) => complaints.push(String(webError.error())))
   context.on('console', (message) => {
