@@ -1,7 +1,6 @@
 import type { Client, Published, Room } from '../../types/client.js'
 import type { AnyEvents } from '../../types/events.js'
 import { systemClock } from '../client/environment.js'
-import { RealtimeError } from '../client/errors.js'
 import type { Outgoing, Timeline } from './timeline.js'
 
 /** What a user sends to one room, and what becomes of it in the list. */
@@ -51,7 +50,7 @@ export function createSends (client: Client, roomId: string, timeline: Timeline,
     },
     retry (id) {
       const sent = timeline.failure(id)
-      const { code } = sent?.item.error instanceof RealtimeError ? sent.item.error : {}
+      const { code }: { readonly code?: unknown } = Object(sent?.item.error)
       // Of another user, as whom it is never sent.
       if (sent === undefined || code === 'other_user') return
       // A refused message did not use its key, and one whose outcome is unknown is recognised by it. Only this is about the key itself.

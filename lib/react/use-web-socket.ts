@@ -1,5 +1,4 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
-import { createClient } from '../client/index.js'
 import type { ClientMessage } from '../../types/client.js'
 import type { UseWebSocketOptions, WebSocketView } from '../../types/react.js'
 import { check } from './check.js'
@@ -50,7 +49,6 @@ export function useWebSocket (url: string, options: UseWebSocketOptions = {}): W
   return useMemo(() => ({ connected, messages, send }), [connected, messages, send])
 }
 
-/** A client that is not connected yet: an object and nothing else, so that it may be made while rendering. */
 function leaseOf (url: string, options: UseWebSocketOptions): { readonly url: string, readonly lease: Lease } {
-  return { url, lease: createLease(createClient({ ...options, url, autoConnect: false })) }
+  return { url, lease: createLease({ ...options, url }) }
 }
