@@ -94,9 +94,9 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
 }
 
 function redisBridge (redis: ResolvedRedis, links: LinkLog): Bridge {
-  const { prefix, db, timeout, probe } = redis
+  const { prefix, db, timeout, probe, lease } = redis
   const clients = createClients({ ...redis, clock: systemClock })
-  return createRedisBridge({ clock: systemClock, clients, prefix, db, timeout, probe, onLinkError: (error) => links.failed(error) })
+  return createRedisBridge({ clock: systemClock, clients, prefix, db, timeout, probe, lease, onLinkError: (error) => links.failed(error) })
 }
 
 /** A node that cannot reach what it shares with the others would serve nobody, and most of the time it is a wrong address. */

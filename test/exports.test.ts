@@ -76,7 +76,7 @@ await t.test('what is packed is the build, the documents, and nothing of the mac
   const { stdout } = await run(process.platform === 'win32' ? 'npm.cmd' : 'npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: home })
   const [packed]: Array<{ files: Array<{ path: string }> }> = JSON.parse(stdout)
   const files = packed?.files.map(({ path }) => path) ?? []
-  const kinds = [/^(package\.json|README\.md|LICENSE)$/, /^docs\/[a-z]+\.md$/, /^dist\/(lib|types)\/.*\.(js|js\.map|d\.ts)$/]
+  const kinds = [/^(package\.json|README\.md|LICENSE)$/, /^docs\/[a-z]+\.md$/, /^dist\/(lib|types)\/.*\.(js|js\.map|d\.ts)$/, /^dist\/lib\/bridge\/redis\/scripts\/[a-z-]+\.lua$/]
   t.same(files.filter((path) => !kinds.some((kind) => kind.test(path))), [], 'nothing else')
   for (const kind of kinds) t.ok(files.some((path) => kind.test(path)), String(kind))
   for (const document of readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))) t.ok(files.includes(`docs/${document}`), document)

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
 /** What the package is made of, and what it is made with. */
-const sources = ['lib', 'types', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']
+const sources = ['lib', 'types', 'scripts/assets.js', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json']
 
 /** What stands in it beside what is built. */
 const additions = ['package.json', 'README.md', 'LICENSE', 'docs']
@@ -60,6 +60,7 @@ async function build (): Promise<string> {
   try {
     const { code, output } = await runNode([join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', fresh], root)
     if (code !== 0) throw new Error(`the package does not build: ${output}`)
+    await runNode([join(root, 'scripts/assets.js'), fresh], root)
     try {
       renameSync(fresh, built)
     } catch (error) {
@@ -91,7 +92,7 @@ function fingerprint (): string {
 
 /** A file, or the files of a folder, from the root of the project. */
 function filesOf (path: string): string[] {
-  if (/\.json$/.test(path)) return [path]
+  if (/\.js(on)?$/.test(path)) return [path]
   return readdirSync(join(root, path), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length))
