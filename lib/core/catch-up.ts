@@ -52,6 +52,8 @@ export function fitError (error: ErrorBody, budget: AnswerBudget): ErrorBody {
 export interface Wanted {
   readonly since?: string
   readonly last?: number
+  /** Of the newest entries behind a gap, none that the follower may have seen: nothing where two histories parted. */
+  readonly unseen?: boolean
 }
 
 /** What a log gave a follower that wants more than what comes from now on. */
@@ -87,7 +89,7 @@ export async function readBacklog (bridge: Bridge, channel: Channel, wanted: Wan
       return { since: wanted.since, entries: read.entries, position: read.position, more: read.more, resets }
     }
     gap = read.gap
-    if (wanted.last === undefined) {
+    if (wanted.last === undefined || (wanted.unseen === true && gap === 'diverged')) {
       return { since: wanted.since, gap, entries: null, position: read.head, more: false, resets }
     }
   }

@@ -18,6 +18,9 @@ import type { TimerHandle, Timers } from './timers.js'
 /** How long live delivery waits for a client that may want to resume first, in ms. */
 const HOLD = 1_000
 
+/** Messages behind a gap that an answer holds at most; its bytes usually end it earlier. */
+const MAX_KEPT = 1_000
+
 /** What this node knows of the inbox of a user who is connected here. */
 export class Inbox implements ChannelView {
   readonly #userId: string
@@ -153,7 +156,9 @@ export class Inboxes {
     }
     let backlog: Backlog
     try {
-      backlog = await readBacklog(this.#options.bridge, channel, { since: since ?? follower.served }) ?? fromHead(channel)
+      // There is no state to reload direct messages from, so what is kept behind a gap comes at once.
+      const wanted = { since: since ?? follower.served, last: MAX_KEPT, unseen: true }
+      backlog = await readBacklog(this.#options.bridge, channel, wanted) ?? fromHead(channel)
     } catch (err) {
       const error = connection.describe(err)
       return {
