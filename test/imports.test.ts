@@ -66,6 +66,7 @@ const allowed: Array<[part: string, imports: readonly string[]]> = [
   ['lib/bridge/', ['lib/bridge/', 'lib/protocol/', 'lib/clock.ts']],
   ['lib/errors.ts', ['lib/protocol/']],
   ['lib/core/', ['lib/core/', 'lib/bridge/bridge.ts', 'lib/protocol/', 'lib/clock.ts', 'lib/errors.ts']],
+  ['lib/react/', ['lib/react/', 'lib/client/', 'lib/protocol/']],
   // The words of the wire, which the client's application sees as they are; protocol imports nothing, so there is no circle.
   ['types/client.ts', ['lib/protocol/frames.ts']],
   ['types/', ['lib/protocol/frames.ts']]
@@ -124,6 +125,12 @@ await t.test('every file of lib has its place in this order', async (t) => {
 await t.test('protocol stands alone: browsers load it', async (t) => {
   for (const file of files.filter((name) => name.startsWith('lib/protocol/'))) {
     for (const { to } of importsOf(file)) t.ok(project(to), `${file} -> ${to}`)
+  }
+})
+
+await t.test('the hooks load React and the client, and nothing else', async (t) => {
+  for (const file of files.filter((name) => name.startsWith('lib/react/'))) {
+    for (const { to } of importsOf(file)) t.ok(project(to) || to === 'react', `${file} -> ${to}`)
   }
 })
 

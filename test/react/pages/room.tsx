@@ -53,6 +53,12 @@ scenes({
     client().room('chat:1')
     show(<Room id='chat:1' />)
   },
+  restored () {
+    window.stage.goOffline()
+    const left = { key: 'k1', roomId: 'chat:1', event: 'message', content: 'left behind', at: Date.now() - 1_000, userId: 'ann' }
+    options.queue = { storage: { load: () => [left], put () {}, delete () {} } }
+    show(<Room id='chat:1' />)
+  },
   suspended: () => show(<Suspense fallback='waiting'><Suspended /></Suspense>),
   provided: () => raw(<RealtimeProvider options={options}><Room id='chat:1' /></RealtimeProvider>),
   ended: () => raw(null)
