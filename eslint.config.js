@@ -3,7 +3,7 @@ import neostandard, { plugins } from 'neostandard'
 export default [
   ...neostandard({ ts: true, ignores: ['dist/**', '.tap/**', 'coverage/**', 'test/types/consumers/**/dist/**'] }),
   {
-    files: ['lib/**/*.ts', 'types/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts'],
+    files: ['lib/**/*.ts', 'types/**/*.ts', 'test/**/*.{ts,tsx}', 'examples/**/*.{ts,tsx}'],
     plugins: { '@typescript-eslint': plugins['typescript-eslint'].plugin },
     languageOptions: {
       parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname }
