@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import { BridgeError } from '../../lib/bridge/bridge.js'
 import type { Bridge, ChannelEvent, ChannelName, PresenceSnapshot } from '../../lib/bridge/bridge.js'
 import type { Member } from '../../lib/protocol/frames.js'
 
@@ -60,10 +61,19 @@ export function sorted (members: Iterable<Member>): Member[] {
   return [...members].sort((a, b) => a.userId < b.userId ? -1 : 1)
 }
 
-/** Asks until it holds: for what nobody tells of. */
+/** Asks until it holds, for what nobody tells of. A store that cannot be asked just now is asked again. */
 export async function eventually (what: string, condition: () => Promise<boolean>, ms = 15_000): Promise<void> {
-  for (let left = ms; !await condition(); left -= 10) {
-    if (left < 0) throw new Error(`not in time: ${what}`)
+  const holds = async (): Promise<boolean> => {
+    try {
+      return await condition()
+    } catch (error) {
+      if (error instanceof BridgeError) return false
+      throw error
+    }
+  }
+  const end = performance.now() + ms
+  while (!await holds()) {
+    if (performance.now() > end) throw new Error(`not in time: ${what}`)
     await wait(10)
   }
 }

@@ -247,12 +247,15 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   }
 }
 
-/** Which processes of Redis these are: another one may have lost what the one before it knew. `null`: nobody can tell. */
+/**
+ * Which processes of Redis these are, and whose history they continue: another one may have lost what the one before it knew. `null`:
+ * nobody can tell.
+ */
 async function identify (shards: readonly Shard[]): Promise<string | null> {
   try {
-    const infos = await Promise.all(shards.map(async ({ store }) => String(await store.command('info', 'server'))))
-    const runs = infos.map((info) => /^run_id:(\w+)/m.exec(info)?.[1])
-    return runs.includes(undefined) ? null : runs.join(' ')
+    const infos = await Promise.all(shards.flatMap(({ store }) => ['server', 'replication'].map((section) => store.command('info', section))))
+    const ids = infos.map((info) => /^(?:run_id|master_replid):(\w+)/m.exec(String(info))?.[1])
+    return ids.includes(undefined) ? null : ids.join(' ')
   } catch {
     return null
   }
