@@ -1,0 +1,213 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { RealtimeOptions } from '../lib/index.js'
+import { createApp } from './helpers/app.js'
+import type { TestApp } from './helpers/app.js'
+import type { TestClient } from './helpers/client.js'
+import { startProxy } from './helpers/proxy.js'
+import type { Direction, Proxy, ProxyLink } from './helpers/proxy.js'
+import { startRedis } from './helpers/redis.js'
+import type { RedisServer } from './helpers/redis.js'
+
+/** Short, so that tests do not wait for long; what they state is in terms of these. */
+const PROBE = 500
+const TIMEOUT = 1_000
+
+const rooms: NonNullable<RealtimeOptions['rooms']> = {
+  'chat:{id}': { join: () => true, publish: 'members' },
+  'live:{id}': { join: () => true, publish: 'members', history: false }
+}
+
+interface Scene extends TestApp {
+  readonly alice: TestClient
+  readonly bob: TestClient
+}
+
+/** A node with two users, both in a logged room and in a volatile one. */
+async function scene (t: Test, port: number): Promise<Scene> {
+  const node = await createApp(t, { rooms, redis: { host: '127.0.0.1', port, probe: PROBE, timeout: TIMEOUT } })
+  const [alice, bob] = [await node.connect('alice'), await node.connect('bob')]
+  for (const client of [alice, bob]) {
+    for (const roomId of ['chat:1', 'live:1']) await client.request({ type: 'join', roomId })
+  }
+  return { ...node, alice, bob }
+}
+
+async function readiness ({ app }: TestApp): Promise<{ code: number, bridge: string }> {
+  const answer = await app.inject({ url: '/realtime/health/ready' })
+  return { code: answer.statusCode, bridge: answer.json<{ bridge: string }>().bridge }
+}
+
+/** Asks until it is so; resolves with how long that took, in ms. */
+async function until (condition: () => Promise<boolean>): Promise<number> {
+  const started = performance.now()
+  while (!await condition()) {
+    if (performance.now() - started > 20_000) throw new Error('not within 20 s')
+    await wait(10)
+  }
+  return performance.now() - started
+}
+
+const isDown = (node: TestApp) => async (): Promise<boolean> => (await readiness(node)).code === 503
+const isUp = (node: TestApp) => async (): Promise<boolean> => (await readiness(node)).code === 200
+
+/** What holds while a node knows that its Redis is of no use. */
+async function showOutage (t: Test, node: Scene): Promise<void> {
+  const { app, alice, bob } = node
+  t.same(await readiness(node), { code: 503, bridge: 'down' })
+  t.equal((await app.inject({ url: '/realtime/health' })).statusCode, 200, 'it is alive')
+
+  const started = performance.now()
+  const refused = [
+    await alice.request({ type: 'message', roomId: 'chat:1', event: 'message', content: 'refused' }),
+    await alice.request({ type: 'join', roomId: 'chat:2' })
+  ]
+  for (const answer of refused) t.match(answer, { type: 'error', code: 'unavailable' })
+  await t.rejects(app.realtime.notifyRoom('chat:1', 'message', 'refused'), { code: 'RT_ERR_UNAVAILABLE' })
+  t.ok(performance.now() - started < TIMEOUT, 'refused quickly')
+
+  t.match(await alice.request({ type: 'message', roomId: 'live:1', event: 'message', content: 'still' }), { type: 'ack' })
+  t.match(await bob.next(({ roomId, type }) => type === 'message' && roomId === 'live:1'), { content: 'still' })
+}
+
+/** What holds when it is back: the same sockets, and whatever was acknowledged, once and in order. */
+async function showRecovery (t: Test, { alice, bob }: Scene, acknowledged: readonly number[]): Promise<void> {
+  for (const number of [100, 101]) await say(alice, number)
+  t.match(await alice.request({ type: 'join', roomId: 'chat:2' }), { type: 'ack' })
+  await bob.next(({ content }) => content === 101)
+  t.same(bob.all('message').filter(({ roomId }) => roomId === 'chat:1').map(({ content }) => content), [...acknowledged, 100, 101])
+  t.same([...alice.all('reset'), ...bob.all('reset')], [])
+}
+
+async function say (client: TestClient, number: number): Promise<void> {
+  const answer = await client.request({ type: 'message', roomId: 'chat:1', event: 'message', content: number })
+  if (answer.type !== 'ack') throw new Error(`not acknowledged: ${JSON.stringify(answer)}`)
+}
+
+interface Outage {
+  readonly args?: readonly string[]
+  begin (redis: RedisServer): Promise<unknown>
+  end (redis: RedisServer): Promise<unknown>
+}
+
+const outages: Record<string, Outage> = {
+  killed: {
+    args: ['--appendonly', 'yes', '--appendfsync', 'always'],
+    begin: (redis) => redis.kill(),
+    end: (redis) => redis.restart()
+  },
+  paused: {
+    begin: (redis) => redis.admin.client('PAUSE', 2_500, 'ALL'),
+    end: async () => {}
+  },
+  full: {
+    begin: (redis) => redis.admin.config('SET', 'maxmemory', '1'),
+    end: (redis) => redis.admin.config('SET', 'maxmemory', '0')
+  },
+  'a read-only replica': {
+    begin: (redis) => redis.admin.replicaof('127.0.0.1', 1),
+    end: (redis) => redis.admin.replicaof('NO', 'ONE')
+  }
+}
+
+for (const [name, { args = [], begin, end }] of Object.entries(outages)) {
+  await t.test(`Redis ${name}: sockets stay, what needs it is refused, and it comes back`, async (t) => {
+    const redis = await startRedis(t, ...args)
+    const node = await scene(t, redis.port)
+    await say(node.alice, 1)
+    await begin(redis)
+    t.ok(await until(isDown(node)) <= 2 * PROBE + 200, 'noticed')
+    await showOutage(t, node)
+    await end(redis)
+    await until(isUp(node))
+    await showRecovery(t, node, [1])
+  })
+}
+
+await t.test('Redis cannot save (MISCONF): sockets stay, what needs it is refused, and it comes back', { skip: process.getuid?.() === 0 ? 'root may write everywhere' : false }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'realtime-misconf-'))
+  t.teardown(async () => {
+    await chmod(folder, 0o700)
+    await rm(folder, { recursive: true, force: true })
+  })
+  await misconf(t, folder)
+})
+
+async function misconf (t: Test, folder: string): Promise<void> {
+  const redis = await startRedis(t, '--dir', folder, '--save', '3600 1')
+  const node = await scene(t, redis.port)
+  await say(node.alice, 1)
+  await chmod(folder, 0o500)
+  await redis.admin.bgsave()
+  await until(isDown(node))
+  await showOutage(t, node)
+  await chmod(folder, 0o700)
+  await redis.admin.bgsave()
+  await until(isUp(node))
+  await showRecovery(t, node, [1])
+}
+
+const subscribes = ({ sent }: ProxyLink): boolean => /\r\nsubscribe\r\n/i.test(sent())
+const links: Record<string, (link: ProxyLink) => boolean> = {
+  'both links': () => true,
+  'the command link': (link) => !subscribes(link),
+  'the subscriber link': subscribes
+}
+const ways: Record<string, Direction[]> = { 'both ways': ['up', 'down'], 'what it sends': ['up'], 'what it is sent': ['down'] }
+
+for (const [link, which] of Object.entries(links)) {
+  for (const [way, directions] of Object.entries(ways)) {
+    // What a subscriber sends is nothing while nobody joins, so that nobody misses it.
+    if (link === 'the subscriber link' && way === 'what it sends') continue
+    await t.test(`${link} of a node lost in a black hole (${way}) is noticed within two probes, and heals`, async (t) => {
+      const redis = await startRedis(t)
+      const proxy: Proxy = await startProxy(t, redis.port)
+      const [far, near] = [await createApp(t, { rooms, redis: { host: '127.0.0.1', port: redis.port } }), await scene(t, proxy.port)]
+      proxy.blackHole({ which, directions })
+      t.ok(await until(isDown(near)) <= 2 * PROBE + 200, 'noticed')
+      await far.app.realtime.notifyRoom('chat:1', 'message', 1)
+      await far.app.realtime.notifyRoom('chat:1', 'message', 2)
+      proxy.heal()
+      await until(isUp(near))
+      await showRecovery(t, near, [1, 2])
+    })
+  }
+}
+
+await t.test('a Redis that comes and goes costs no more than a few tries a second', async (t) => {
+  const redis = await startRedis(t)
+  const proxy = await startProxy(t, redis.port)
+  const node = await scene(t, proxy.port)
+  await redis.admin.replicaof('127.0.0.1', 1)
+  await until(isDown(node))
+  const before = await commands(redis)
+  await wait(2_000)
+  t.ok(await commands(redis) - before < 200, 'refused at once, and yet not asked again at once')
+  await redis.admin.replicaof('NO', 'ONE')
+  await until(isUp(node))
+  proxy.reset()
+  // It may take a moment to be noticed.
+  await until(async () => (await node.alice.request({ type: 'message', roomId: 'live:1', event: 'message', content: 1 })).type === 'ack' && await isUp(node)())
+  const join = async (): Promise<boolean> => (await node.alice.request({ type: 'join', roomId: 'chat:3' })).type === 'ack'
+  await until(join)
+  await showRecovery(t, node, [])
+})
+
+async function commands ({ admin }: RedisServer): Promise<number> {
+  return Number(/total_commands_processed:(\d+)/.exec(await admin.info('stats'))?.[1])
+}
+
+await t.test('a handshake is not refused because nobody can count it', async (t) => {
+  const redis = await startRedis(t)
+  const node = await scene(t, redis.port)
+  await redis.kill()
+  await until(isDown(node))
+  t.equal((await node.app.inject({ url: '/realtime' })).statusCode, 401)
+  await redis.restart()
+  await until(isUp(node))
+  await node.connect('carol')
+})
