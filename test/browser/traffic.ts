@@ -2,7 +2,7 @@ import type { Page, WebSocket } from 'playwright-core'
 import type { ServerFrame } from '../helpers/client.js'
 
 /** How long to wait for what does not happen, in ms. */
-const PATIENCE = 30_000
+const PATIENCE = 20_000
 
 /** What a page's sockets did, from the moment the page was opened. */
 export interface Traffic {

@@ -43,12 +43,15 @@ export interface Person {
 /** Somebody with a browser of their own, on an empty page. */
 export async function createPerson (t: Test, browser: Browser, options?: BrowserContextOptions): Promise<Person> {
   const context = await browser.newContext(options)
+  // Several that wait in vain, and what the pages showed, have to fit into the time of a test file.
+  context.setDefaultTimeout(20_000)
   t.teardown(() => context.close())
+  const complaints: string[] = []
   t.teardown(async () => {
     if (t.passing()) return
     for (const page of context.pages()) t.comment(`${page.url()}\n${await page.locator('body').ariaSnapshot()}`)
+    for (const complaint of complaints) t.comment(complaint)
   })
-  const complaints: string[] = []
   context.on('weberror', (webError) => complaints.push(String(webError.error())))
   context.on('console', (message) => {
     // A server that is not there is an error in the console of every browser, whatever the page makes of it.
