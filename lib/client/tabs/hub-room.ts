@@ -74,7 +74,7 @@ export interface HubRoom {
   /** The tab is gone; `lingering`: it may be back soon. */
   gone (link: string, lingering: boolean): void
   typing (link: string, typing: boolean): void
-  /** The tab publishes, which the server takes for the end of typing. */
+  /** The tab has published, which the server takes for the end of typing. */
   published (link: string): void
   /** A frame of the server about this room. */
   frame (frame: RoomFrame, text: string): void
@@ -376,6 +376,7 @@ export function createHubRoom (roomId: string, hub: Exchange, forget: () => void
     },
     published (link) {
       typists.delete(link)
+      if (typists.size > 0) hub.tell({ type: 'typing', roomId, typing: true })
     },
     frame (frame, text) {
       if (frame.type === 'message') message(frame, text)

@@ -189,9 +189,9 @@ export function createHub ({ socket, clock, own, send, drop, ended }: HubOptions
     } else if (type === 'typing') rooms.get(roomId)?.typing(link, typing)
     else if (type === 'received') acknowledge(positions)
     else {
-      if (type === 'message') rooms.get(roomId)?.published(link)
       if (id === undefined) transmit(source)
       else ask(source, (given) => answer(link, { ...given, id }))
+      if (type === 'message') rooms.get(roomId)?.published(link)
     }
   }
 
