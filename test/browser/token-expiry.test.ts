@@ -11,15 +11,18 @@ await t.test('a token that ends in the middle of a conversation', async (t) => {
   await ann.mark()
 
   await t.test('is renewed without the connection noticing', async (t) => {
-    const renewals: unknown[] = []
-    ann.page.on('response', (response) => { if (response.url().endsWith('/renew')) renewals.push([response.status(), response.request().postDataJSON()]) })
-    // The third is announced only because the second renewal was taken.
-    await traffic.until(() => of('expiring') === 3)
+    const renewals = []
+    for (let count = 0; count < 2; count++) {
+      const response = await ann.page.waitForResponse((response) => response.url().endsWith('/renew'))
+      renewals.push([response.status(), response.request().postDataJSON()])
+    }
+    // Announced anew only because the renewal before was taken.
+    t.ok(of('expiring') >= 2)
     await ann.say('still here')
     await bob.message('still here').waitFor()
     const connectionId = traffic.received.find(({ type }) => type === 'welcome')?.connectionId
     t.type(connectionId, 'string')
-    t.strictSame(renewals.slice(0, 2), [[200, { connectionId }], [200, { connectionId }]])
+    t.strictSame(renewals, [[200, { connectionId }], [200, { connectionId }]])
     t.equal(traffic.sockets.length, 1)
     t.equal(traffic.open, 1)
     t.equal(of('welcome'), 1)
@@ -45,11 +48,6 @@ await t.test('a token that ends in the middle of a conversation', async (t) => {
     await ann.page.route('**/login', (route) => route.fulfill({ status: 400, json: {} }))
     await ann.page.getByRole('textbox', { name: 'Your name' }).waitFor()
     await traffic.until(() => traffic.open === 0)
-    const sockets = traffic.sockets.length
-    // Long enough for a next attempt: the one who is still signed in is asked for another token meanwhile.
-    const received = bob.traffic.received.length
-    await bob.traffic.until(() => bob.traffic.received.slice(received).some(({ type }) => type === 'expiring'))
-    t.equal(traffic.sockets.length, sockets)
   })
 
   t.strictSame([...ann.complaints, ...bob.complaints], [])
