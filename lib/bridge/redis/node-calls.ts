@@ -44,7 +44,8 @@ interface Call {
   expected: ReadonlySet<string> | null
   readonly answered: Map<string, unknown>
   readonly failed: Set<string>
-  check (): void
+  /** Somebody has heard of it. */
+  reached (): void
   giveUp (): void
 }
 
@@ -161,9 +162,10 @@ export class NodeCalls {
         expected: null,
         answered: new Map(),
         failed: new Set(),
-        check: () => {
+        reached: () => {
+          stage = 'sent'
           const { expected, answered, failed } = call
-          if (stage !== 'sent' || expected === null) return
+          if (expected === null) return
           for (const node of expected) if (!answered.has(node) && !failed.has(node)) return
           end(() => resolve(repliesOf(call)))
         },
@@ -177,12 +179,13 @@ export class NodeCalls {
       const cancel = clock.timeout(call.giveUp, patience)
       let cancelRecheck = (): void => {}
       const recheck = (): void => {
+        if (this.#pending.get(id) !== call) return
         cancelRecheck = clock.timeout(() => {
           liveNodes().then((nodes) => {
             // Who died meanwhile is waited for no longer.
             call.expected = new Set([nodeId, ...nodes.filter((node) => call.expected?.has(node))])
-            call.check()
-          }).catch(() => {}).finally(() => { if (this.#pending.get(id) === call) recheck() })
+            call.reached()
+          }).catch(() => {}).finally(recheck)
         }, RECHECK)
       }
       this.#pending.set(id, call)
@@ -192,9 +195,8 @@ export class NodeCalls {
         call.expected = new Set([nodeId, ...nodes])
         stage = 'sending'
         await send(id, nodeId, until)
-        stage = 'sent'
         recheck()
-        call.check()
+        call.reached()
       }).catch((error: unknown) => {
         const nothingSent = stage === 'preparing' && error instanceof BridgeError
         fail(nothingSent ? new BridgeError('unavailable', error.message) : error)
@@ -216,7 +218,8 @@ export class NodeCalls {
     if (call === undefined) return
     if (value === FAILED) call.failed.add(node)
     else call.answered.set(node, value)
-    call.check()
+    // An answer may be faster than the word that the question is out.
+    call.reached()
   }
 
   // --- being asked ---

@@ -70,6 +70,8 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   let channels: Channels | null = null
   let handlers: BridgeHandlers | null = null
   let closed = false
+  /** Whoever started it was told that it is up. */
+  let started = false
   let told: BridgeStatus = { state: 'up' }
 
   function status (): BridgeStatus {
@@ -80,7 +82,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
 
   function changed (): void {
     const now = status()
-    if (now.state === told.state && now.reason === told.reason) return
+    if (!started || (now.state === told.state && now.reason === told.reason)) return
     told = now
     if (now.state === 'down') control?.shut()
     else channels?.repair()
@@ -137,8 +139,10 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       for (const name of talk.channels) await shardOfService('nodes').subscriber.add(name)
       await log.start()
       await state.start()
-      told = status()
-      if (told.state === 'up') log.open()
+      log.open()
+      started = true
+      // It may have gone while the rest began.
+      changed()
     },
 
     async close () {
