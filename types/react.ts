@@ -19,7 +19,10 @@ export type RealtimeProviderProps<Api = unknown> =
 /** How far a message of a list is: sent by this client and not acknowledged, there for everybody, or given up. */
 export type SendState = 'pending' | 'sent' | 'failed'
 
-/** A message of a list. A new object for every change. */
+/**
+ * A message of a list. A new object for every change. Of one that is pending, `timestamp` is by the local clock, and `userId` is `''` as
+ * long as the client does not know who it is.
+ */
 export type ListedMessage<Message = ClientMessage> = Message & {
   readonly state: SendState
   /** For `key` of a list in React: the same from `pending` to `sent`, and no two have the same. */
@@ -49,11 +52,18 @@ export interface UseRoomOptions {
 export interface RoomView<Events> {
   /** Oldest first; those of one's own that are pending or failed come last. */
   readonly messages: ReadonlyArray<ListedMessage<ClientMessageOf<Events>>>
-  /** Publishes the event `message`, shown at once as `pending`. Never rejects: a message that is given up is `failed` in the list. */
+  /**
+   * Publishes the event `message`, shown at once as `pending`. Never rejects: a message that is given up is `failed` in the list, and
+   * resolves to `undefined`. A room is not left before what was sent is acknowledged or given up; messages that failed are shown again
+   * when a component comes back.
+   */
   send (content: SentContent<Events>): Promise<Published | undefined>
   /** As `send`, for any event. */
   publish<Event extends EventName<Events>> (event: Event, content: EventContent<Events, Event>): Promise<Published | undefined>
-  /** Sends a failed message again, with the key it had, unless its outcome is known to be a refusal of that key. */
+  /**
+   * Sends a failed message again, with the key it had, so that one whose outcome was `unknown` is not published twice as long as the
+   * server remembers the key. After `conflict` with a new one; after `other_user` not at all.
+   */
   retry (id: string): void
   /** Takes a failed message out of the list. */
   discard (id: string): void
@@ -66,7 +76,7 @@ export interface RoomView<Events> {
   readonly status: RoomState
   /** Joins again after `failed` or `left`, where the list ended; otherwise nothing. A component that is mounted does so as well. */
   rejoin (): void
-  /** Why the room could not be joined, or a page of history not be read. */
+  /** Why the room could not be joined (which the client reports as `error` too), or a page of history not be read. */
   readonly error: unknown
   /** The last gap since the list began, also marked in the list: reload what else was derived from messages. */
   readonly gap: Gap | undefined
@@ -137,7 +147,10 @@ export interface Hooks<Api> {
   useClient (): Client<Api>
   /** What the client is doing; rerenders on every change. */
   useConnection (): Status
-  /** Joins a room for as long as any component is in it; `null`: none. */
+  /**
+   * Joins a room for as long as any component is in it; `null`: none. A room that the application joined before is not left; one that
+   * it joins while components are in it is left with them.
+   */
   useRoom<const Id extends string> (roomId: (Id & KnownRoom<Api, Id>) | null, options?: UseRoomOptions): RoomView<RoomEvents<Api, Id>>
   /** Who is in a room; joins it as `useRoom` does, and shares its membership. */
   usePresence<const Id extends string> (roomId: (Id & KnownRoom<Api, Id>) | null): PresenceView
