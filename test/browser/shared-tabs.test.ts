@@ -10,14 +10,18 @@ await t.test('three tabs of one browser', async (t) => {
   const [first, second, third] = [ann.page, await ann.tab(), await ann.tab()].map((page) => demoPage(page, `${demo.url}/?share`))
   if (first === undefined || second === undefined || third === undefined) throw new Error('not three')
   const all = [first, second, third]
-  await first.enter('ann')
-  await Promise.all([second.enter('ann'), third.enter('ann')])
+  for (const tab of all) {
+    await tab.page.bringToFront()
+    await tab.enter('ann')
+  }
   const connections = (): number[] => all.map(({ traffic }) => traffic.open)
   const written: string[] = []
 
   await t.test('have one connection and the same messages', async (t) => {
     for (const [index, tab] of [first, second, third, bob].entries()) {
       const text = `message ${index}`
+      // Nobody clicks into a tab that is behind another, and browsers draw those once a second.
+      await tab.page.bringToFront()
       await tab.say(text)
       written.push(text)
       for (const reader of [...all, bob]) await reader.message(text, 'sent').waitFor()
@@ -28,6 +32,7 @@ await t.test('three tabs of one browser', async (t) => {
   })
 
   await t.test('keep their own rooms', async (t) => {
+    await second.page.bringToFront()
     await second.room('random').click()
     await second.say('in another room')
     await second.message('in another room', 'sent').waitFor()
@@ -50,6 +55,7 @@ await t.test('three tabs of one browser', async (t) => {
     ])
     await second.say('and I')
     await second.message('and I', 'sent').waitFor()
+    await third.page.bringToFront()
     await third.say('and me')
     await bob.message('and me').waitFor()
     written.push('and I', 'and me')
@@ -66,6 +72,7 @@ await t.test('three tabs of one browser', async (t) => {
   await t.test('down to the last one', async (t) => {
     const [leader, last] = second.traffic.open === 1 ? [second, third] : [third, second]
     await leader.page.close()
+    await last.page.bringToFront()
     await last.say('alone')
     await bob.message('alone').waitFor()
     await last.message('alone', 'sent').waitFor()
