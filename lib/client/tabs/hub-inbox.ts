@@ -43,6 +43,8 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
   let busy = false
   /** The server delivers: it waits for the first resume. */
   let begun = false
+  /** What arrives has a gap before it, which is being closed. */
+  let torn = false
   /** The inbox began anew while the server was asked. */
   let gap: Gap | undefined
 
@@ -96,9 +98,9 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
 
   /** @param at - where the tab `link` is */
   function restore (link?: string, at?: string): void {
-    busy = true
+    busy = torn = true
     hub.insist({ type: 'resume', inbox: position, rooms: [] }, (answer) => {
-      busy = false
+      busy = torn = false
       const inbox: InboxAnswer = answer.type === 'ack' ? answer.inbox : { error: answer }
       const { messages = [], more, recovered, reason, error } = inbox
       if (error) {
@@ -106,7 +108,7 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
         return
       }
       if (recovered === false) hub.emit([...present, ...(link ? [link] : [])], JSON.stringify({ type: 'reset', inbox: true, reason, position: inbox.position }))
-      // Each is behind it, within, or at its end: until the server had read the request, it went on sending.
+      // The tab is behind it, within, or at its end.
       handOut([...present], after(position, messages))
       if (link) handOut([link], after(at, messages))
       position = inbox.position
@@ -135,6 +137,8 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
       present.delete(link)
     },
     direct (frame, text) {
+      // The answer has it too.
+      if (torn && frame.position !== undefined) return
       position = frame.position ?? position
       hub.emit([...present], text)
     },
