@@ -94,13 +94,11 @@ export async function plugin (fastify: FastifyInstance, input: RealtimeOptions):
 }
 
 function redisBridge (redis: ResolvedRedis, links: LinkLog): Bridge {
-  const { prefix, db, timeout, probe, lease, targets, replicas } = redis
-  // Silently doing less than was asked for would lose messages.
-  if (targets.length > 1 || targets[0].kind === 'cluster' || replicas > 0) {
-    throw new errors.RT_ERR_OPTION('redis: a cluster, several servers and replicas are not supported yet')
-  }
+  const { prefix, db, timeout, probe, lease, replicas, replicaTimeout } = redis
   const clients = createClients({ ...redis, clock: systemClock })
-  return createRedisBridge({ clock: systemClock, clients, prefix, db, timeout, probe, lease, onLinkError: (error) => links.failed(error) })
+  return createRedisBridge({
+    clock: systemClock, clients, prefix, db, timeout, probe, lease, replicas, replicaTimeout, onLinkError: (error) => links.failed(error)
+  })
 }
 
 /** A node that cannot reach what it shares with the others would serve nobody, and most of the time it is a wrong address. */

@@ -1,16 +1,13 @@
 import type { ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { Cluster } from 'ioredis'
 import type { RedisClusterOption } from '../types/options.js'
+import { nameOf } from './bridge/redis/clients.js'
+import type { RedisTarget } from './bridge/redis/clients.js'
 import { duration, integer, isPlainObject, join, object, refuse, refuseMisspelt, refuseUnknown } from './check.js'
 import type { Check } from './check.js'
 import { errors } from './errors.js'
 
 /** The check of the option `redis`, which has many forms; what becomes of it is in bridge/redis/clients.ts. */
-
-/** One Redis, as bridge/redis/clients.ts takes it. */
-export type RedisTarget =
-  | { readonly kind: 'server', readonly options: RedisOptions }
-  | { readonly kind: 'cluster', create (ours: ClusterOptions): Cluster }
 
 export interface ResolvedRedis {
   /** One, or several that rooms and users are shared out over. */
@@ -81,6 +78,9 @@ function resolved (targets: readonly RedisTarget[], ours: Omit<ResolvedRedis, 't
   if (first === undefined) return refuse(path, 'an array that is not empty', targets)
   const [db, ...others] = targets.map((one) => one.kind === 'server' ? one.options.db ?? 0 : 0)
   if (others.some((other) => other !== db)) throw new errors.RT_ERR_OPTION(`${path} has servers with different numbers of the database (db)`)
+  const names = targets.map(nameOf)
+  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  if (twice !== undefined) throw new errors.RT_ERR_OPTION(`${path} has ${twice} twice`)
   return { targets: [first, ...rest], db: db ?? 0, ...ours }
 }
 
@@ -173,8 +173,10 @@ function isInstance (value: unknown): value is Redis | Cluster {
 
 function fromInstance (instance: Redis | Cluster): RedisTarget {
   if (!isCluster(instance)) return { kind: 'server', options: { ...instance.options } }
+  const nodes: unknown = Reflect.get(instance, 'startupNodes')
   return {
     kind: 'cluster',
+    name: isNodes(nodes) ? nameOfCluster(nodes) : '',
     create: (ours) => instance.duplicate([], { ...ours, redisOptions: { ...instance.options.redisOptions, ...ours.redisOptions } })
   }
 }
@@ -190,7 +192,20 @@ function fromCluster (value: unknown, path: string): RedisTarget {
   if (!isNodes(nodes)) return refuse(join(path, 'nodes'), 'an array of { host, port } or URLs', nodes)
   if (!isClusterOptions(options)) return refuse(join(path, 'options'), "an object of ioredis' options of a cluster", options)
   refuseMisspelt(options, ['redisOptions', 'scaleReads', 'natMap', 'dnsLookup', 'shardedSubscribers', 'slotsRefreshTimeout', 'slotsRefreshInterval'], join(path, 'options'))
-  return { kind: 'cluster', create: (ours) => new Cluster([...nodes], { ...options, ...ours, redisOptions: { ...options.redisOptions, ...ours.redisOptions } }) }
+  return {
+    kind: 'cluster',
+    name: nameOfCluster(nodes),
+    create: (ours) => new Cluster([...nodes], { ...options, ...ours, redisOptions: { ...options.redisOptions, ...ours.redisOptions } })
+  }
+}
+
+/** The same for every order of its nodes. */
+function nameOfCluster (nodes: readonly ClusterNode[]): string {
+  const names = nodes.map((node) => {
+    if (typeof node === 'string') return node.replace(/^.*[@/]/, '')
+    return typeof node === 'number' ? `localhost:${node}` : `${node.host ?? 'localhost'}:${node.port ?? 6379}`
+  })
+  return names.sort().join(',')
 }
 
 function isNodes (value: unknown): value is readonly ClusterNode[] {

@@ -223,13 +223,12 @@ async function reader (t: Test, names: Names): Promise<{ store: Store, state: No
   const client = new Redis({ port })
   await once(client, 'ready')
   t.teardown(() => client.disconnect())
-  const store = new Store({ client, clock: systemClock, timeout: 2_000, maxPending: 1_000 })
+  const store = new Store({ client, clock: systemClock, timeout: 2_000, maxPending: 1_000, fanOut: () => 'PUBLISH' })
   const state = new NodeState({
     clock: systemClock,
     names,
     nodeId: 'reader',
     lease: 600,
-    publish: 'PUBLISH',
     storeOf: () => store,
     stores: () => [store],
     service: () => store,

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.js'
 import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, SubscribeOptions, Subscription } from '../bridge.js'
 import { ListenerQueue } from '../listener-queue.js'
+import type { Subscriptions } from './connections.js'
 import { readEnvelope } from './envelope.js'
 import type { Envelope } from './envelope.js'
 import { LogFollower } from './follower.js'
@@ -9,7 +10,6 @@ import type { Names } from './names.js'
 import { PresenceFollower } from './presence-follower.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
 import type { PresenceStore } from './presence-store.js'
-import type { Subscriber } from './subscriber.js'
 
 export interface ChannelsOptions {
   readonly clock: Clock
@@ -18,7 +18,7 @@ export interface ChannelsOptions {
   readonly names: Names
   readonly logs: LogStore
   readonly presence: PresenceStore
-  subscriberOf (channel: ChannelName): Subscriber
+  subscriberOf (channel: ChannelName): Subscriptions
   readonly handlers: BridgeHandlers
 }
 
@@ -91,17 +91,18 @@ export class Channels {
     else this.#hear(followed, envelope)
   }
 
-  /** The fan-out may have lost something: looks after what follows these, or all. */
-  repair (names?: readonly string[]): void {
-    if (names === undefined) {
-      for (const followed of this.#followed.values()) repair(followed)
-      return
-    }
+  /** The fan-out may have lost something: looks after what follows these. */
+  repair (names: readonly string[]): void {
     for (const name of names) {
       const channel = this.#byName.get(name)
       const followed = channel === undefined ? undefined : this.#followed.get(channel)
       if (followed !== undefined) repair(followed)
     }
+  }
+
+  /** The same for all of which it holds. */
+  repairAll (where: (channel: ChannelName) => boolean): void {
+    for (const [channel, followed] of this.#followed) if (where(channel)) repair(followed)
   }
 
   /** To this node alone, while there is no other way. */

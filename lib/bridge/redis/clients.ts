@@ -6,7 +6,7 @@ import type { ShardClients } from './shard.js'
 /** One Redis as connections to it are made; lib/redis-option.ts makes these of the option. */
 export type RedisTarget =
   | { readonly kind: 'server', readonly options: RedisOptions }
-  | { readonly kind: 'cluster', create (ours: ClusterOptions): Cluster }
+  | { readonly kind: 'cluster', readonly name: string, create (ours: ClusterOptions): Cluster }
 
 export interface ClientsOptions {
   readonly targets: readonly RedisTarget[]
@@ -14,6 +14,8 @@ export interface ClientsOptions {
   readonly prefix: string
   /** How long a call may take, in ms. */
   readonly timeout: number
+  /** Whether copies are waited for, which takes a connection of its own. */
+  readonly replicas?: number
 }
 
 /** Between tries to connect, in ms. */
@@ -26,12 +28,24 @@ const DISCONNECT_TIMEOUT = 200
 /** How long a handshake waits for its rate limit, in ms. */
 const LIMITER_TIMEOUT = 1_000
 
-/** The connections of a bridge: two for each Redis, not yet connected. All of them are this package's own, whatever was given. */
+/** The connections of a bridge, not yet connected. All of them are this package's own, whatever was given. */
 export function createClients (options: ClientsOptions): ShardClients[] {
-  return options.targets.map((target) => ({
-    command: connection(target, options, 'command'),
-    subscriber: subscriber(target, options)
-  }))
+  return options.targets.map((target) => {
+    const name = nameOf(target)
+    if (target.kind === 'server') {
+      const client = (role: string): Redis => serverConnection(target, options, role)
+      const replicas = (options.replicas ?? 0) > 0 ? { replicas: client('replicas') } : {}
+      return { name, command: client('command'), subscriber: client('subscriber'), ...replicas }
+    }
+    const command = clusterConnection(target, options, 'command')
+    // What discovered nodes get, too.
+    const given = command.options.redisOptions ?? {}
+    return {
+      name,
+      command,
+      connectionTo: (address, role) => new Redis({ ...given, ...serverOptions(options, given.connectionName, role), ...address })
+    }
+  })
 }
 
 /** A connection for @fastify/rate-limit, which takes no part in the bridge and has to look after itself. */
@@ -58,15 +72,33 @@ function describeServer ({ host, port, path, sentinels, name }: RedisOptions): s
   return `${host ?? 'localhost'}:${port ?? 6379}`
 }
 
-function connection (target: RedisTarget, options: ClientsOptions, role: string, more: RedisOptions = {}): Redis | Cluster {
-  const ours = { ...serverOptions(options, target.kind === 'server' ? target.options.connectionName : undefined, role), ...more }
-  return target.kind === 'server' ? new Redis({ ...target.options, ...ours }) : target.create(clusterOptions(options, ours))
+/**
+ * What rooms and users are shared out by among several: as it was given, but for what makes no difference. All nodes have to give the same.
+ */
+export function nameOf (target: RedisTarget): string {
+  return target.kind === 'cluster' ? `cluster:${target.name}` : placeOf(target.options)
 }
 
-/** Pub/Sub of a cluster goes by shards, each with a subscriber of its own. */
-function subscriber (target: RedisTarget, options: ClientsOptions): Redis {
-  if (target.kind === 'cluster') throw new TypeError('a cluster has no single subscriber')
-  return new Redis({ ...target.options, ...serverOptions(options, target.options.connectionName, 'subscriber') })
+function placeOf ({ host, port, path, sentinels, name }: RedisOptions): string {
+  if (path !== undefined && path !== null) return path
+  if (sentinels !== undefined && sentinels !== null && sentinels.length > 0) return `sentinel:${name}`
+  return `${(host ?? 'localhost').toLowerCase()}:${port ?? 6379}`
+}
+
+function connection (target: RedisTarget, options: ClientsOptions, role: string, more?: RedisOptions): Redis | Cluster {
+  return target.kind === 'server' ? serverConnection(target, options, role, more) : clusterConnection(target, options, role, more)
+}
+
+function serverConnection (
+  { options: given }: Extract<RedisTarget, { kind: 'server' }>, options: ClientsOptions, role: string, more: RedisOptions = {}
+): Redis {
+  return new Redis({ ...given, ...serverOptions(options, given.connectionName, role), ...more })
+}
+
+function clusterConnection (
+  target: Extract<RedisTarget, { kind: 'cluster' }>, options: ClientsOptions, role: string, more: RedisOptions = {}
+): Cluster {
+  return target.create(clusterOptions(options, { ...serverOptions(options, undefined, role), ...more }))
 }
 
 /**
@@ -113,6 +145,10 @@ function clusterOptions ({ clock }: ClientsOptions, redisOptions: RedisOptions):
     enableReadyCheck: true,
     keyPrefix: '',
     scaleReads: 'master',
+    // Calls that may have been carried out are the bridge's to make again: it knows which of them may.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    shardedSubscribers: false,
     clusterRetryStrategy: (times) => backoff(clock, times)
   }
 }

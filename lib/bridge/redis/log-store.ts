@@ -43,10 +43,8 @@ export interface LogStoreOptions {
   readonly names: Names
   /** Where a channel's log is. */
   storeOf (channel: LogName): Store
-  /** The command that fans out: SPUBLISH in a cluster. */
-  readonly publish: 'PUBLISH' | 'SPUBLISH'
-  /** After each call that appended; rejects where the log's copies are too few. */
-  readonly replicated?: (channel: LogName) => Promise<void>
+  /** After each call that appended, with a key that it wrote; rejects where too few replicas have it. */
+  readonly replicated?: (channel: LogName, key: string) => Promise<void>
 }
 
 /** What a log's reader gets besides the messages: everything in its place. */
@@ -192,12 +190,14 @@ export class LogStore {
   }
 
   async #send (channel: LogName, batch: readonly Item[]): Promise<PublishResult[]> {
-    const { names, storeOf, clock, publish, replicated } = this.#options
+    const { names, storeOf, clock, replicated } = this.#options
+    const store = storeOf(channel)
     const [{ retention } = { retention: CONTROL_RETENTION }] = batch
     const id = `${this.#run}:${++this.#batches}`
-    const keys = [names.key(channel, 'head'), names.key(channel, 'log'), names.key(channel, `batch:${id}`), names.key(channel, 'removed')]
+    const written = names.key(channel, `batch:${id}`)
+    const keys = [names.key(channel, 'head'), names.key(channel, 'log'), written, names.key(channel, 'removed')]
     const args: Array<string | number> = [
-      clock.id(), id, BATCH_TTL, publish, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW, batch.length
+      clock.id(), id, BATCH_TTL, store.fanOut, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW, batch.length
     ]
     const places = new Map<string, number>()
     for (const { kind, data, key, user } of batch) {
@@ -208,8 +208,8 @@ export class LogStore {
       }
       args.push(kind, data, place, key?.digest ?? '', key?.ttl ?? 0, user ?? '')
     }
-    const reply = String(await storeOf(channel).run(APPEND, keys, args))
-    await replicated?.(channel)
+    const reply = String(await store.run(APPEND, keys, args))
+    await replicated?.(channel, written)
     return reply.split('\n').map(readResult)
   }
 }

@@ -3,6 +3,9 @@ import type { ChannelName } from '../bridge.js'
 /** What has a log: channels, and the cluster for its commands. */
 export type LogName = ChannelName | 's:control'
 
+/** What is in one place: a log's name, or that of a service as {@link Names.service} has it. */
+export type Subject = ChannelName | `s:${string}`
+
 /** What belongs to a channel in the store; docs/redis.md says what each is. */
 export type ChannelKey =
   | 'head' | 'log' | 'removed' | 'presence' | 'presence-senders' | 'connections' | 'connection-senders' | `batch:${string}` | `key:${string}`

@@ -75,7 +75,7 @@ export class NodeCalls {
   /** Resolves with the frame's timestamp. */
   async broadcast (head: string): Promise<number> {
     const timestamp = this.#options.clock.wall()
-    await this.#options.store().command('publish', this.#everybody, BROADCAST + finishFrame(head, timestamp))
+    await this.#options.store().publish(this.#everybody, BROADCAST + finishFrame(head, timestamp))
     return timestamp
   }
 
@@ -95,7 +95,7 @@ export class NodeCalls {
     const json = toJson(query, 'query')
     return await this.#call(timeout, async (id, from, until) => {
       const question = `${QUESTION}{"id":${JSON.stringify(id)},"from":${JSON.stringify(from)},"until":${until},"query":${json}}`
-      await this.#options.store().command('publish', this.#everybody, question)
+      await this.#options.store().publish(this.#everybody, question)
     })
   }
 
@@ -255,7 +255,7 @@ export class NodeCalls {
     const answer = json === null ? '' : `${start},"value":${json}}`
     const fits = answer !== '' && Buffer.byteLength(answer) <= MAX_ENVELOPE
     // Without a link nobody is told; whoever asked names this node among the unreachable.
-    store().command('publish', this.#repliesTo(to), fits ? answer : `${start},"failed":true}`).catch(() => {})
+    store().publish(this.#repliesTo(to), fits ? answer : `${start},"failed":true}`).catch(() => {})
   }
 }
 

@@ -18,7 +18,6 @@ export interface NodeStateOptions {
   readonly nodeId: string
   /** How long a node may be silent until the others take it for dead, in ms. */
   readonly lease: number
-  readonly publish: 'PUBLISH' | 'SPUBLISH'
   storeOf (channel: ChannelName): Store
   stores (): readonly Store[]
   /** Where the registry of nodes is. */

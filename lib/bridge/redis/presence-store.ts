@@ -25,8 +25,6 @@ export interface PresenceStoreOptions {
   readonly holdings: Holdings
   /** Where a room's presence is. */
   storeOf (channel: ChannelName): Store
-  /** The command that fans out: SPUBLISH in a cluster. */
-  readonly publish: 'PUBLISH' | 'SPUBLISH'
   /** Resolves when this node, if it follows the room's presence, has been told all up to there. */
   heard (channel: ChannelName, place: PresencePlaceOf): Promise<void>
 }
@@ -80,8 +78,8 @@ export class PresenceStore {
       holding: presenceHolding,
       wanted: (channel) => this.#rooms.has(channel),
       send: async (channel, { incarnation, number }, args) => {
-        const { names, publish } = options
-        const head = [incarnation.nodeId, incarnation.number, number, publish, names.channel(channel), clock.id()]
+        const { names, storeOf } = options
+        const head = [incarnation.nodeId, incarnation.number, number, storeOf(channel).fanOut, names.channel(channel), clock.id()]
         const [status, epoch, version, ...texts] = listOf(await this.#run(APPLY, channel, [...head, ...args]))
         if (String(status) !== 'ok') return String(status) === 'dead' ? 'dead' : 'stale'
         const place = { epoch: String(epoch), version: Number(version) }
@@ -178,11 +176,11 @@ export class PresenceStore {
 
   /** Takes from a room what a dead incarnation left there. Resolves with how long in ms somebody still lingers; 0: nobody does. */
   async sweep (channel: ChannelName, dead: Incarnation): Promise<number> {
-    const { clock, names, publish } = this.#options
+    const { clock, names, storeOf } = this.#options
     let cursor = '0'
     let waits = 0
     do {
-      const args = [dead.nodeId, dead.number, clock.id(), publish, names.channel(channel), cursor]
+      const args = [dead.nodeId, dead.number, clock.id(), storeOf(channel).fanOut, names.channel(channel), cursor]
       const [next, wait] = listOf(await this.#run(SWEEP, channel, args)).map(String)
       cursor = next ?? '0'
       waits = Math.max(waits, Number(wait))

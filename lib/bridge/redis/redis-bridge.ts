@@ -1,15 +1,16 @@
 import type { Clock } from '../../clock.js'
 import { finishFrame } from '../../protocol/encode.js'
 import { BridgeError } from '../bridge.js'
-import type { Bridge, BridgeHandlers, BridgeStatus } from '../bridge.js'
+import type { Bridge, BridgeHandlers, BridgeStatus, ChannelName } from '../bridge.js'
 import { Channels } from './channels.js'
 import { ControlLog } from './control-log.js'
 import { typingEnvelope, volatileEnvelope } from './envelope.js'
 import { LogStore } from './log-store.js'
 import { createNames } from './names.js'
-import type { LogName } from './names.js'
+import type { Subject } from './names.js'
 import { NodeCalls } from './node-calls.js'
 import { NodeState } from './nodes.js'
+import { createRendezvous } from './rendezvous.js'
 import { Shard } from './shard.js'
 import type { ShardClients } from './shard.js'
 import { Tickets } from './tickets.js'
@@ -27,6 +28,16 @@ export interface RedisBridgeOptions {
   /** How often to see whether the link is alive, in ms. */
   readonly probe: number
   /**
+   * Replicas that must have an entry of a log before it counts as published.
+   * @default 0
+   */
+  readonly replicas?: number
+  /**
+   * For how long to wait for them, in ms.
+   * @default 1000
+   */
+  readonly replicaTimeout?: number
+  /**
    * How long a node may be silent before the others take it for dead, in ms; all nodes agree on it.
    * @default 15000
    */
@@ -37,25 +48,29 @@ export interface RedisBridgeOptions {
 
 /** The bridge between any number of nodes that share a Redis. */
 export function createRedisBridge (options: RedisBridgeOptions): Bridge {
-  const { clock, clients, prefix, db, timeout, probe, lease = 15_000 } = options
+  const { clock, clients, prefix, db, timeout, probe, replicas = 0, replicaTimeout = 1_000, lease = 15_000 } = options
   const nodeId = clock.id()
   const names = createNames(prefix, db)
   const shards: Shard[] = []
-  const first = (): Shard => {
-    const [shard] = shards
+  const place = createRendezvous(namesOf(clients))
+  const shardOf = (subject: Subject): Shard => {
+    const shard = shards[place(subject)]
     if (shard === undefined) throw new BridgeError('unavailable', 'the bridge was not started')
     return shard
   }
-  const shardOf = (_channel: LogName): Shard => first()
   /** Where what belongs to all nodes, or to one, is; by its name. */
-  const shardOfService = (_name: string): Shard => first()
-  const logs = new LogStore({ clock, names, publish: 'PUBLISH', storeOf: (channel) => shardOf(channel).store })
+  const shardOfService = (name: string): Shard => shardOf(`s:${name}`)
+  const logs = new LogStore({
+    clock,
+    names,
+    storeOf: (channel) => shardOf(channel).store,
+    ...(replicas > 0 && { replicated: async (channel, key) => await shardOf(channel).replicated(key) })
+  })
   const state = new NodeState({
     clock,
     names,
     nodeId,
     lease,
-    publish: 'PUBLISH',
     storeOf: (channel) => shardOf(channel).store,
     stores: () => shards.map(({ store }) => store),
     service: () => shardOfService('nodes').store,
@@ -80,12 +95,15 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     return reason === undefined || reason === null ? { state: 'up' } : { state: 'down', reason }
   }
 
+  function isUp (channel: ChannelName): boolean {
+    return shardOf(channel).reason === null
+  }
+
   function changed (): void {
     const now = status()
     if (!started || (now.state === told.state && now.reason === told.reason)) return
     told = now
     if (now.state === 'down') control?.shut()
-    else channels?.repair()
     handlers?.onStatus(now)
     if (now.state === 'up') {
       control?.open()
@@ -116,23 +134,29 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       calls = talk
       const parts = channels
       const controlName = names.channel('s:control')
-      for (const pair of clients) {
-        shards.push(new Shard({
-          clients: pair,
+      for (const connections of clients) {
+        const shard: Shard = new Shard({
+          clients: connections,
           clock,
           timeout,
           probe,
-          probeName: names.service(`probe:${nodeId}`),
+          replicas: { count: replicas, timeout: replicaTimeout },
+          probeName: (number) => names.service(`probe:${nodeId}:${number}`),
+          clockName: controlName,
           onMessage: (name, payload) => {
             if (name === controlName) log.receive(payload)
             else if (talk.channels.includes(name)) talk.receive(name, payload)
             else parts.receive(name, payload)
           },
-          onRestored: (restored) => { if (status().state === 'up') parts.repair(restored) },
-          beforeUp: async () => await log.repaired(),
-          onChange: changed,
+          onRestored: (restored) => { if (shard.reason === null) parts.repair(restored) },
+          beforeUp: async () => { if (shard === shardOf('s:control')) await log.repaired() },
+          onChange: (reason) => {
+            if (reason === null) parts.repairAll((channel) => shardOf(channel) === shard)
+            changed()
+          },
           onError: (error) => options.onLinkError?.(error)
-        }))
+        })
+        shards.push(shard)
       }
       await Promise.all(shards.map((shard) => shard.start()))
       await shardOf('s:control').subscriber.add(controlName)
@@ -168,9 +192,8 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       if (retention !== null) return await logs.append({ ...publication, retention })
       const timestamp = clock.wall()
       const frame = finishFrame(head, timestamp)
-      if (status().state === 'down') {
-        channels.deliverHere(channel, { type: 'volatile', payload: Buffer.from(frame) })
-      } else await shardOf(channel).store.command('publish', names.channel(channel), volatileEnvelope([frame]))
+      if (isUp(channel)) await shardOf(channel).store.publish(names.channel(channel), volatileEnvelope([frame]))
+      else channels.deliverHere(channel, { type: 'volatile', payload: Buffer.from(frame) })
       return { status: 'published', timestamp }
     },
 
@@ -191,8 +214,8 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
 
     async typing (channel, userId, typing) {
       const { channels } = running()
-      if (status().state === 'down') channels.deliverHere(channel, { type: 'typing', userId, typing })
-      else await shardOf(channel).store.command('publish', names.channel(channel), typingEnvelope(userId, typing))
+      if (isUp(channel)) await shardOf(channel).store.publish(names.channel(channel), typingEnvelope(userId, typing))
+      else channels.deliverHere(channel, { type: 'typing', userId, typing })
     },
 
     async presenceAttach (channel, userId, connectionId, limit) {
@@ -217,7 +240,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
 
     async broadcast (head) {
       const { calls } = running()
-      const timestamp = status().state === 'down' ? calls.broadcastHere(head) : await calls.broadcast(head)
+      const timestamp = shardOfService('nodes').reason === null ? await calls.broadcast(head) : calls.broadcastHere(head)
       return { timestamp }
     },
 
@@ -251,16 +274,15 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   }
 }
 
-/**
- * Which processes of Redis these are, and whose history they continue: another one may have lost what the one before it knew. `null`:
- * nobody can tell.
- */
+/** See {@link Shard.identify}. */
 async function identify (shards: readonly Shard[]): Promise<string | null> {
-  try {
-    const infos = await Promise.all(shards.flatMap(({ store }) => ['server', 'replication'].map((section) => store.command('info', section))))
-    const ids = infos.map((info) => /^(?:run_id|master_replid):(\w+)/m.exec(String(info))?.[1])
-    return ids.includes(undefined) ? null : ids.join(' ')
-  } catch {
-    return null
-  }
+  const ids = await Promise.all(shards.map(async (shard) => await shard.identify()))
+  return ids.includes(null) ? null : ids.join(' ')
+}
+
+/** What rooms and users are shared out by: the same on every node, whatever the order of its list. */
+function namesOf (clients: readonly ShardClients[]): string[] {
+  const names = clients.map(({ name = '' }) => name)
+  if (new Set(names).size !== names.length) throw new TypeError('several Redis need different names')
+  return names
 }

@@ -1,8 +1,11 @@
-import type { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../clock.js'
+import { ClusterConnections } from './cluster-connections.js'
+import type { ClusterClients } from './cluster-connections.js'
+import type { Connections, ConnectionsEvents, Subscriptions, Way } from './connections.js'
 import { loadScript } from './script.js'
+import { ServerConnections } from './server-connections.js'
+import type { ServerClients } from './server-connections.js'
 import { Store } from './store.js'
-import { Subscriber } from './subscriber.js'
 
 const PROBE = loadScript('probe')
 
@@ -19,9 +22,9 @@ const PATIENCE = 0.8
 const MAX_PENDING = 100_000
 
 /** The connections to one Redis. All of them are the bridge's own. */
-export interface ShardClients {
-  readonly command: Redis | Cluster
-  readonly subscriber: Redis
+export type ShardClients = (ServerClients | ClusterClients) & {
+  /** What tells it from the other Redis of a list, the same on every node. Needed only where there are several. */
+  readonly name?: string
 }
 
 export interface ShardOptions {
@@ -31,8 +34,12 @@ export interface ShardOptions {
   readonly timeout: number
   /** How often to see whether the link is alive, in ms. */
   readonly probe: number
-  /** A key and a channel that no other node uses. */
-  readonly probeName: string
+  /** Replicas that must have what is written before {@link Shard.replicated} resolves, and for how long to wait for them, in ms. */
+  readonly replicas: { readonly count: number, readonly timeout: number }
+  /** Keys and channels that no other node uses, by number. */
+  probeName (number: number): string
+  /** In a cluster, the clock of the server that has this counts. */
+  readonly clockName: string
   onMessage (channel: string, payload: Buffer): void
   /** Fan-out to these may have been lost. */
   onRestored (channels: readonly string[]): void
@@ -43,61 +50,67 @@ export interface ShardOptions {
   onError (error: unknown): void
 }
 
-/** How far a probe came. */
+/** How far a probe came on one way. */
 interface Progress {
-  stage: 'sent' | 'answered' | 'back'
+  answered: boolean
   heard: boolean
 }
 
 /**
- * One Redis: a connection for calls, another one that hears the fan-out, and a probe that goes the whole way round: a write, a fan-out,
- * and back. Neither connection would ever notice by itself that nothing comes through any more.
+ * One Redis: connections for calls, others that hear the fan-out, and a probe that goes the whole way round: a write, a fan-out, and back.
+ * None of them would ever notice by itself that nothing comes through any more.
  *
- * There is one probe at a time. It is down from the first sign of trouble until a probe has come back by both ways.
+ * There is one probe at a time, by every server of a cluster. It is down from the first sign of trouble until a probe has come back by all
+ * ways.
  */
 export class Shard {
   readonly store: Store
-  readonly subscriber: Subscriber
   readonly #options: ShardOptions
-  /** Since when each connection tries to come about. */
-  readonly #connecting = new Map<Redis | Cluster, number>()
+  readonly #connections: Connections
   #reason: string | null = 'not connected yet'
   /** What the connections said last, since it was up. */
   #lastError = ''
   #probes = 0
   /** When the last one was sent, by this node's clock. */
   #probed = -Infinity
+  /** What waits for a probe, by the channel it comes back on. */
+  readonly #hearing = new Map<string, (number: number) => void>()
   /** The store's clock less this node's. */
   #offset = 0
   #closed = false
   #wake = (): void => {}
   #interrupt = (_problem: string): void => {}
-  #hear = (_number: number): void => {}
+  /** The channel of a probe that is under way is subscribed again: it may have passed by. */
+  #repeat = (_channels: readonly string[]): void => {}
   #started = (): void => {}
 
   constructor (options: ShardOptions) {
     this.#options = options
-    const { clients: { command, subscriber }, clock, timeout, probeName, onMessage, onRestored } = options
-    this.store = new Store({ client: command, clock, timeout, maxPending: MAX_PENDING })
-    this.store.refuse(this.#reason)
-    this.subscriber = new Subscriber({
-      client: subscriber,
-      clock,
-      sharded: false,
-      timeout,
+    const { clients, clock, timeout, onMessage, onRestored } = options
+    const events: ConnectionsEvents = {
       onMessage: (channel, payload) => {
-        if (channel === probeName) this.#hear(Number(payload.toString()))
-        else onMessage(channel, payload)
+        const hear = this.#hearing.get(channel)
+        if (hear === undefined) onMessage(channel, payload)
+        else hear(Number(payload.toString()))
       },
-      onRestored
-    })
-    for (const client of [command, subscriber]) {
-      // Without a listener it would end the process.
-      client.on('error', (error: unknown) => this.#failed(error))
-      client.on('connecting', () => this.#connecting.set(client, clock.now()))
-      client.on('ready', () => this.#wake())
-      client.on('close', () => this.#lost())
+      onRestored: (channels) => {
+        this.#repeat(channels)
+        onRestored(channels)
+      },
+      onReady: () => this.#wake(),
+      onLost: () => this.#lost(),
+      onError: (error) => this.#failed(error)
     }
+    this.#connections = isCluster(clients)
+      ? new ClusterConnections({ ...options, clients, events, patience: options.probe / 4 })
+      : new ServerConnections({ ...options, clients, events })
+    const { command } = this.#connections
+    this.store = new Store({ client: command, clock, timeout, maxPending: MAX_PENDING, fanOut: () => this.#connections.fanOut })
+    this.store.refuse(this.#reason)
+  }
+
+  get subscriber (): Subscriptions {
+    return this.#connections.subscriptions
   }
 
   /** Why it is down; `null`: it is up. */
@@ -110,16 +123,26 @@ export class Shard {
     return this.#options.clock.now() + this.#offset
   }
 
+  /** Resolves when what was written to a key has reached enough replicas; see {@link Connections.replicated}. */
+  async replicated (key: string): Promise<void> {
+    await this.#connections.replicated(key)
+  }
+
+  /** See {@link Connections.identify}. */
+  async identify (): Promise<string | null> {
+    return await this.#connections.identify()
+  }
+
   /** Connects; resolves when a probe came back, or rejects after the time of a call. */
   async start (): Promise<void> {
-    const { clients: { command, subscriber }, clock, timeout } = this.#options
+    const { clock, timeout } = this.#options
     await new Promise<void>((resolve, reject) => {
       const cancel = clock.timeout(() => reject(new Error(this.#reason ?? 'Redis cannot be reached')), timeout)
       this.#started = () => {
         cancel()
         resolve()
       }
-      for (const client of [command, subscriber]) client.connect().catch(() => {})
+      this.#connections.connect()
       void this.#watch()
     })
   }
@@ -128,10 +151,9 @@ export class Shard {
     if (this.#closed) return
     this.#closed = true
     this.store.close()
-    this.subscriber.close()
     this.#interrupt('the bridge is closed')
     this.#wake()
-    for (const client of [this.#options.clients.command, this.#options.clients.subscriber]) client.disconnect()
+    this.#connections.close()
   }
 
   async #watch (): Promise<void> {
@@ -162,66 +184,95 @@ export class Shard {
 
   /** Resolves with what is wrong. */
   #probe (): Promise<string | null> {
-    const { clients: { command }, clock, probe } = this.#options
-    this.#tend()
-    if (command.status !== 'ready' || !this.subscriber.ready) {
-      const why = this.#lastError === '' ? '' : `: ${this.#lastError}`
-      return Promise.resolve(`there is no connection to Redis${why}`)
-    }
+    const { clock, probe } = this.#options
     this.#probed = clock.now()
     return new Promise((resolve) => {
-      const progress: Progress = { stage: 'sent', heard: false }
+      const progress = new Map<Way, Progress>()
+      const cancels: Array<() => void> = []
       let over = false
       const finish = (problem: string | null): void => {
+        if (over) return
         over = true
-        cancel()
+        for (const cancel of cancels) cancel()
         this.#interrupt = () => {}
+        this.#repeat = () => {}
+        this.#hearing.clear()
         resolve(problem)
       }
       // What came in while this process was held up is read first: that would be nobody else's fault.
-      const cancel = clock.timeout(() => setImmediate(() => { if (!over) finish(this.#giveUp(progress)) }), probe * PATIENCE)
+      cancels.push(clock.timeout(() => setImmediate(() => { if (!over) finish(this.#giveUp(progress)) }), probe * PATIENCE))
       this.#interrupt = finish
-      this.#goRound(progress).then(() => finish(null), (error: unknown) => finish(messageOf(error)))
+      this.#goRound(progress, () => over, cancels).then(() => finish(null), (error: unknown) => finish(messageOf(error)))
     })
   }
 
-  async #goRound (progress: Progress): Promise<void> {
-    const { clock, probe, probeName, beforeUp } = this.#options
+  async #goRound (progress: Map<Way, Progress>, isOver: () => boolean, cancels: Array<() => void>): Promise<void> {
+    const { beforeUp } = this.#options
+    await this.#connections.prepare()
+    if (isOver()) return
+    if (!this.#connections.ready) {
+      const why = this.#lastError === '' ? '' : `: ${this.#lastError}`
+      throw new Error(`there is no connection to Redis${why}`)
+    }
     const number = ++this.#probes
-    await this.subscriber.add(probeName)
-    const heard = new Promise<void>((resolve) => {
-      this.#hear = (heard) => {
+    const ways = this.#connections.ways()
+    const offsets = await Promise.all(ways.map(async (way) => {
+      const own: Progress = { answered: false, heard: false }
+      progress.set(way, own)
+      return await this.#goOneWay(way, own, number, isOver, cancels)
+    }))
+    this.#offset = offsets[0] ?? this.#offset
+    if (this.#reason !== null && !isOver()) await beforeUp()
+  }
+
+  /** Resolves with what the clock of that server is ahead of this node's. */
+  async #goOneWay (way: Way, progress: Progress, number: number, isOver: () => boolean, cancels: Array<() => void>): Promise<number> {
+    const { clock, probe } = this.#options
+    const { store, subscriber, fanOut } = { store: this.store, subscriber: this.subscriber, fanOut: this.#connections.fanOut }
+    const names = new Set<string>()
+    let offset = 0
+    let back = (): void => {}
+    const heard = new Promise<void>((resolve) => { back = resolve })
+    const send = async (name: string): Promise<void> => {
+      const time = Number(await store.run(PROBE, [name], [number, probe * 4, fanOut, name], true))
+      progress.answered = true
+      offset = time - clock.now()
+    }
+    const go = async (attempt: number): Promise<void> => {
+      const name = way.name(attempt)
+      if (names.has(name) || isOver()) return
+      names.add(name)
+      this.#hearing.set(name, (heard) => {
         if (heard !== number) return
         progress.heard = true
-        resolve()
-      }
-    })
-    const time = Number(await this.store.run(PROBE, [probeName], [number, probe * 4, 'PUBLISH', probeName], true))
-    progress.stage = 'answered'
-    this.#offset = time - clock.now()
+        if (progress.answered) back()
+      })
+      await subscriber.add(name)
+      await send(name)
+      if (progress.heard) back()
+    }
+    const repeat = this.#repeat
+    this.#repeat = (channels) => {
+      repeat(channels)
+      for (const name of channels) if (names.has(name)) send(name).catch(() => {})
+    }
+    // The fan-out of a slot that is moving may not be heard; another one of the same server is.
+    for (const attempt of [1, 2]) cancels.push(clock.timeout(() => { go(attempt).catch(() => {}) }, probe * PATIENCE * attempt / 3))
+    await go(0)
     await heard
-    progress.stage = 'back'
-    if (this.#reason !== null) await beforeUp()
+    return offset
   }
 
   /** The time of a probe is over. Connections that it did not come back by are made anew: they look alive and may be dead. */
-  #giveUp ({ stage, heard }: Progress): string {
-    const { clients: { command, subscriber } } = this.#options
-    if (stage === 'back') return 'Redis is too slow'
-    if (!heard && subscriber.status === 'ready') subscriber.disconnect(true)
-    if (stage === 'answered') return 'Redis does not fan out'
-    if (command.status === 'ready') command.disconnect(true)
-    return 'Redis does not answer'
-  }
-
-  /** A connection that hangs on its way, or was given up by ioredis, would stay so. */
-  #tend (): void {
-    const { clients: { command, subscriber }, clock, timeout } = this.#options
-    for (const client of [command, subscriber]) {
-      const hanging = client.status === 'connecting' || client.status === 'connect'
-      if (hanging && clock.now() - (this.#connecting.get(client) ?? clock.now()) > timeout) client.disconnect(true)
-      if (client.status === 'end') client.connect().catch(() => {})
+  #giveUp (progress: ReadonlyMap<Way, Progress>): string {
+    let problem = 'Redis is too slow'
+    for (const [{ renewCommand, renewSubscriber }, { answered, heard }] of progress) {
+      if (answered && heard) continue
+      if (!heard) renewSubscriber()
+      if (!answered) renewCommand()
+      problem = answered ? 'Redis does not fan out' : 'Redis does not answer'
     }
+    return problem
   }
 
   #failed (error: unknown): void {
@@ -258,4 +309,8 @@ function messageOf (error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (error.message !== '') return error.message
   return 'code' in error ? String(error.code) : error.name
+}
+
+function isCluster (clients: ShardClients): clients is ClusterClients {
+  return 'connectionTo' in clients
 }

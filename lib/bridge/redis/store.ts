@@ -1,6 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../clock.js'
 import { BridgeError } from '../bridge.js'
+import type { FanOut } from './connections.js'
 import type { Script } from './script.js'
 
 export interface StoreOptions {
@@ -10,6 +11,8 @@ export interface StoreOptions {
   readonly timeout: number
   /** Calls that may be waiting for an answer; more are refused. */
   readonly maxPending: number
+  /** The command that fans out. */
+  fanOut (): FanOut
 }
 
 /** What Redis answers a script: text comes as bytes. */
@@ -29,16 +32,18 @@ export class Store {
   readonly #clock: Clock
   readonly #timeout: number
   readonly #maxPending: number
+  readonly #fanOut: () => FanOut
   /** Rejects the calls under way. */
   readonly #pending = new Set<() => void>()
   /** Why calls are refused without being tried. */
   #refusal: string | null = null
 
-  constructor ({ client, clock, timeout, maxPending }: StoreOptions) {
+  constructor ({ client, clock, timeout, maxPending, fanOut }: StoreOptions) {
     this.#client = client
     this.#clock = clock
     this.#timeout = timeout
     this.#maxPending = maxPending
+    this.#fanOut = fanOut
   }
 
   /** @param reason - from now on every call is refused with it; `null`: not any more */
@@ -67,6 +72,16 @@ export class Store {
 
   command (name: string, ...args: ReadonlyArray<string | number>): Promise<Reply> {
     return this.#call(() => this.#send(name, args), false)
+  }
+
+  /** The command by which scripts fan out. */
+  get fanOut (): FanOut {
+    return this.#fanOut()
+  }
+
+  /** Fans out what is kept nowhere. Made again, it may be heard twice. */
+  async publish (channel: string, payload: string): Promise<void> {
+    await this.command(this.fanOut.toLowerCase(), channel, payload)
   }
 
   async #send (name: string, args: ReadonlyArray<string | number>): Promise<Reply> {
@@ -117,7 +132,8 @@ export class Store {
         sent = true
         send().then((reply) => finish(() => resolve(reply)), (error: unknown) => {
           const { refused, message } = describe(error)
-          if (refused === 'sent') finish(() => reject(failure(!first, message)))
+          if (refused === 'for now' && !first) again()
+          else if (refused === 'sent' || refused === 'for now') finish(() => reject(failure(!first, message)))
           else if (refused === 'unsent' && first) finish(() => reject(failure(false, message)))
           else again()
         })
@@ -127,19 +143,23 @@ export class Store {
   }
 }
 
+/** What a server refuses until a failover is over, or until it is ready. */
+const PASSING = /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
+
 function failure (doubtful: boolean, message: string): BridgeError {
   // Without ioredis' error as its cause: that carries the command's arguments, so what users wrote, and passwords.
   return new BridgeError(doubtful ? 'timeout' : 'unavailable', message)
 }
 
 /**
- * What an error of ioredis says about the call. `sent`: Redis refused it (no memory, read-only, moved away for good, a script that
- * failed before its first write); `unsent`: it never left; otherwise the connection ended before the answer.
+ * What an error of ioredis says about the call. `sent`: Redis refused it (no memory, a script that failed before its first write); `for
+ * now`: as `sent`, while another server takes over or this one begins; `unsent`: it never left; otherwise the connection ended before the
+ * answer.
  */
-function describe (error: unknown): { refused?: 'sent' | 'unsent', message: string } {
+function describe (error: unknown): { refused?: 'sent' | 'for now' | 'unsent', message: string } {
   if (!(error instanceof Error)) return { refused: 'sent', message: String(error) }
   const { name, message } = error
-  if (name === 'ReplyError') return { refused: 'sent', message: `Redis refused: ${message}` }
+  if (name === 'ReplyError') return { refused: PASSING.test(message) ? 'for now' : 'sent', message: `Redis refused: ${message}` }
   if (message.includes('enableOfflineQueue')) return { refused: 'unsent', message: 'there is no connection to Redis' }
   return { message }
 }

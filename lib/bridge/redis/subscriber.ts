@@ -1,13 +1,12 @@
 import type { Redis } from 'ioredis'
 import type { Clock } from '../../clock.js'
 import { BridgeError } from '../bridge.js'
+import type { Subscriptions } from './connections.js'
 
 export interface SubscriberOptions {
   /** A connection of its own, without `autoResubscribe`: what has to be subscribed is known here. */
   readonly client: Redis
   readonly clock: Clock
-  /** SSUBSCRIBE, for a master of a cluster. */
-  readonly sharded: boolean
   /** How long a subscription may take, in ms. */
   readonly timeout: number
   onMessage (channel: string, payload: Buffer): void
@@ -32,7 +31,7 @@ interface Wanted {
  * The channels one connection is subscribed to. A channel is subscribed at most once; when the connection comes back all of them are
  * subscribed again, and confirmed, before {@link SubscriberOptions.onRestored} is told.
  */
-export class Subscriber {
+export class Subscriber implements Subscriptions {
   readonly #options: SubscriberOptions
   readonly #wanted = new Map<string, Wanted>()
   /** Counts the connections, so that what one left undone is not taken for the next one's. */
@@ -41,8 +40,8 @@ export class Subscriber {
 
   constructor (options: SubscriberOptions) {
     this.#options = options
-    const { client, sharded, onMessage } = options
-    client.on(sharded ? 'smessageBuffer' : 'messageBuffer', (channel: Buffer, payload: Buffer) => onMessage(channel.toString(), payload))
+    const { client, onMessage } = options
+    client.on('messageBuffer', (channel: Buffer, payload: Buffer) => onMessage(channel.toString(), payload))
     client.on('ready', () => this.#restore())
     client.on('close', () => this.#lost())
     if (client.status === 'ready') this.#restore()
@@ -106,10 +105,8 @@ export class Subscriber {
   }
 
   #send (command: 'subscribe' | 'unsubscribe', channels: readonly string[]): Promise<unknown> {
-    const { client, sharded } = this.#options
-    if (!sharded) return command === 'subscribe' ? client.subscribe(...channels) : client.unsubscribe(...channels)
-    // One command may not name channels of several slots.
-    return Promise.all(channels.map((channel) => command === 'subscribe' ? client.ssubscribe(channel) : client.sunsubscribe(channel)))
+    const { client } = this.#options
+    return command === 'subscribe' ? client.subscribe(...channels) : client.unsubscribe(...channels)
   }
 
   #lost (): void {
