@@ -73,8 +73,10 @@ export async function scenario (
     const fixture = await options.create()
     t.teardown(() => fixture.close())
     const quiet: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
-    const near = await fixture.createNode({ ...quiet, ...handlers('near') })
-    const far = options.nodes === 1 ? near : await fixture.createNode({ ...quiet, ...handlers('far') })
+    const [near, far = near] = await Promise.all(
+      (options.nodes === 1 ? ['near'] as const : ['near', 'far'] as const).map(node => fixture.createNode({ ...quiet, ...handlers(node) }))
+    )
+    if (near === undefined) return
     const { advance } = fixture
     await run({
       t,
