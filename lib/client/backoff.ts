@@ -16,12 +16,18 @@ export interface Backoff {
  * not come together.
  */
 export function createBackoff (random: () => number, { min = 500, max = 20_000 }: BackoffOptions = {}): Backoff {
-  const floor = Math.max(10, min)
+  const floor = clamp(min, 10)
+  const ceiling = clamp(max, floor)
   return {
     count: 0,
     next (after = 0) {
-      const most = Math.max(floor, Math.min(max, floor * 2 ** ++this.count))
-      return Math.min(after, MAX_WAIT) + floor + random() * (most - floor)
+      const most = Math.min(ceiling, floor * 2 ** ++this.count)
+      return clamp(after, 0) + floor + random() * (most - floor)
     }
   }
+}
+
+/** What is no number is too little too. */
+function clamp (ms: number, least: number): number {
+  return ms > least ? Math.min(ms, MAX_WAIT) : least
 }

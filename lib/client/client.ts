@@ -26,12 +26,18 @@ export function buildClient (options: ClientOptions): object {
     room,
     pending: queue.pending,
     async call (event: string, content: unknown = null, options?: RequestOptions): Promise<unknown> {
-      return (await request({ type: 'call', event, content }, undefined, options)).content
+      // As it is now: it may wait for a connection.
+      return (await request({ type: 'call', event, content: JSON.parse(JSON.stringify(content)) }, undefined, options)).content
     },
     watchUser (userId: string, handler: Handler): () => void {
       const user = room('user:' + userId, { presence: false })
       const off = user.on(USER_UPDATE_EVENT, ({ content }: RoomMessageFrame) => handler(content))
-      return () => { if (!off()) user.leave() }
+      return () => {
+        if (off()) return
+        user.leave()
+        // Whoever looks at many users, one after the other, keeps none of them.
+        session.rooms.delete(user.id)
+      }
     },
     async joinRoom (id: string, options?: RoomOptions): Promise<RoomHandle> {
       const joined = room(id, options)

@@ -3,7 +3,7 @@ import { createBackoff } from './backoff.js'
 import type { Backoff } from './backoff.js'
 import type { Core } from './core.js'
 import { createCredentials, NO_ANSWER } from './credentials.js'
-import type { Address } from './credentials.js'
+import type { Address, Answer } from './credentials.js'
 import { bytesOf, host, isLate, onSigns } from './environment.js'
 import { ignore, RealtimeError } from './errors.js'
 import type { ServerFrame, Welcome } from './frames.js'
@@ -19,7 +19,7 @@ const PATIENCE = 10_000
 const STOP = /^(40[03]|100[02379]|440[039]|45..)$/
 
 /** What asks for patience, in HTTP and of sockets. */
-const BUSY = [429, 503, 1013, 4429]
+const BUSY = /^(4?429|503|1013)$/
 
 /** One socket after the other: when to open it, whether it lives, what its end means. Knows nothing of rooms. */
 export interface Connection {
@@ -38,8 +38,8 @@ export interface ConnectionOwner {
   /** Catches up; resolves when what was missed has been handed over. */
   opened (welcome: Welcome): Promise<void>
   frame (frame: ServerFrame): void
-  /** The socket is gone; `final`: there will be no other. */
-  lost (final: boolean): void
+  /** The socket is gone; where the client has ended there will be no other. */
+  lost (): void
   /** There is another status. */
   changed (): void
 }
@@ -59,14 +59,13 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
   let deadAt = 0
   /** A sign of life was asked for. */
   let probing = false
-  let connectedAt = Infinity
 
   function set (state: ClientState, reason?: StatusReason, code?: number, retryAt?: number): void {
     const status = core.status = { state, reason, code, attempt: backoff.count, retryAt }
     core.connected = state === 'connected'
     core.ended = state === 'closed'
     // What was under way is settled before anybody hears why.
-    if (core.ended || retryAt) owner.lost(core.ended)
+    if (core.ended || retryAt) owner.lost()
     if (core.status === status) owner.changed()
   }
 
@@ -94,8 +93,6 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
   /** @param soon - at once, if the connection held: somebody who sends everybody away must not make this a loop */
   function retry (reason: StatusReason, code?: number, retryAfter?: number, soon?: boolean): void {
     drop(4000)
-    if (wall() - connectedAt >= TICK) backoff.count = 0
-    connectedAt = Infinity
     if (backoff.count >= attempts) return end('attempts', code)
     const ms = backoff.next(retryAfter)
     wait(soon && backoff.count === 1 ? 0 : ms, reason, code)
@@ -117,29 +114,29 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
 
   function dial (address: Address | null): void {
     if (!address) return end('signed-out')
-    const { url, protocols, status = 0, retryAfter } = address
-    if (!url) return over(status, retryAfter)
+    const { url, protocols } = address
+    if (!url) return over(address)
     const { WebSocket = host.WebSocket, shareTabs } = options
     const Class = shareTabs?.(WebSocket) ?? WebSocket
-    let opened = false
+    let opened: boolean
     socket = new Class(url, protocols)
     socket.onopen = () => { opened = true }
     socket.onerror = ignore
     socket.onmessage = guard(receive)
     socket.onclose = guard(({ code }: { code: number }) => {
       socket = undefined
-      if (opened) over(code)
-      else void credentials.probe().then(guard(({ status, retryAfter }) => over(status, retryAfter)))
+      if (opened) over({ status: code })
+      else void credentials.probe().then(guard(over))
     })
   }
 
   /** A handshake failed or a socket closed: renew, stop or wait. */
-  function over (code: number, retryAfter?: number): void {
+  function over ({ status: code, retryAfter }: Partial<Answer>): void {
     if (code === 401 || code === 4401) {
       credentials.drop()
       retry('expired', code, 0, true)
     } else if (STOP.test(String(code))) end('server', code)
-    else retry(BUSY.includes(code) ? 'refused' : 'lost', code, retryAfter)
+    else retry(BUSY.test(String(code)) ? 'refused' : 'lost', code, retryAfter)
   }
 
   function receive ({ data }: { data: unknown }): void {
@@ -157,15 +154,14 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
       core.welcome = frame
       owner.opened(frame).then(guard(() => {
         cancel()
-        connectedAt = wall()
         look()
         set('connected')
       })).catch(failed('refused'))
     } else if (type === 'expiring') extend(createBackoff(random))
     else if (type === 'goaway') {
       timeout(guard(() => {
-        drop(1000, 'goaway')
-        retry('goaway', undefined, 0, true)
+        drop(1000, type)
+        retry(type, undefined, 0, true)
       }), frame.reconnectIn)
     } else owner.frame(frame)
   }
@@ -177,7 +173,7 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
       return NO_ANSWER
     }).then(guard((answer) => {
       if (!answer) end('signed-out')
-      else if (!answer.status || BUSY.includes(answer.status)) timeout(guard(() => extend(waits)), waits.next(answer.retryAfter))
+      else if (!answer.status || BUSY.test(String(answer.status))) timeout(guard(() => extend(waits)), waits.next(answer.retryAfter))
     }))
   }
 
@@ -192,10 +188,12 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
     deadAt = Math.min(deadAt, wall() + patience())
     const due = Math.min(wall() + TICK, deadAt)
     cancel = timeout(() => {
+      // It held.
+      backoff.count = 0
       // Late: the machine slept, or this page was throttled. What came meanwhile may still be unread.
       if (isLate(clock, due) && !probing) probe()
-      else if (wall() >= deadAt) return retry('silent')
-      look()
+      if (wall() >= deadAt) retry('silent')
+      else look()
     }, due - wall())
   }
 

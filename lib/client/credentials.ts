@@ -38,6 +38,9 @@ export interface Credentials {
 }
 
 export function createCredentials (options: ClientOptions): Credentials {
+  // Throws a TypeError of its own where it cannot be read at all.
+  const base = new URL(options.url, host.location?.href).href
+  if (!/^(ws|http)/.test(base)) throw new TypeError(`url: ${options.url}`)
   let token: string | null | undefined
   let reason: TokenReason = 'connect'
 
@@ -49,7 +52,7 @@ export function createCredentials (options: ClientOptions): Credentials {
   }
 
   function address (route: string, scheme: string): URL {
-    const url = new URL(options.url, host.location?.href)
+    const url = new URL(base)
     url.protocol = url.protocol.replace(/ws|http/, scheme)
     url.pathname += route
     return url
@@ -66,7 +69,7 @@ export function createCredentials (options: ClientOptions): Credentials {
       const { status } = response
       return {
         status,
-        retryAfter: Number(response.headers.get('retry-after')) * 1000 || 0,
+        retryAfter: Number(response.headers.get('retry-after')) * 1000,
         ticket: status === 200 && Object(await response.json()).ticket
       }
     } catch {

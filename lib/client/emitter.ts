@@ -25,9 +25,8 @@ export function createEmitter (live: () => boolean, report: (error: unknown) => 
   const all = new Map<string, Set<Handler>>()
 
   function off (event: string, handler: Handler): number | undefined {
-    const handlers = all.get(event)
-    handlers?.delete(handler)
-    return handlers?.size
+    all.get(event)?.delete(handler)
+    return all.get(event)?.size
   }
 
   return {
@@ -43,7 +42,7 @@ export function createEmitter (live: () => boolean, report: (error: unknown) => 
         // An async function calls at once, and catches what handlers throw at once as well as later.
         const call = async (): Promise<void> => {
           await handler(value)
-          if (--left === 0) handled?.()
+          if (!--left) handled?.()
         }
         // A handler of errors that fails is the end of it.
         if (live()) call().catch(event === 'error' ? ignore : report)

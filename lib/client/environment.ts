@@ -4,7 +4,8 @@ import type { ClientClock, Fetch, SocketClass } from '../../types/client.js'
 interface Host {
   readonly WebSocket: SocketClass
   readonly fetch: Fetch
-  readonly addEventListener?: (type: string, listener: () => void, options: { signal: AbortSignal }) => void
+  readonly addEventListener?: (type: string, listener: () => void) => void
+  readonly removeEventListener?: (type: string, listener: () => void) => void
   readonly location?: { readonly href: string }
   readonly reportError?: (error: unknown) => void
   readonly setTimeout: (fn: () => void, ms: number) => unknown
@@ -37,11 +38,10 @@ export function isLate (clock: ClientClock, due: number): boolean {
  */
 export function deadline (clock: ClientClock, fn: () => void, ms: number): () => void {
   const due = clock.wall() + ms
-  let cancel = clock.timeout(() => {
-    if (isLate(clock, due)) cancel = clock.timeout(fn, LATE)
+  return clock.timeout(() => {
+    if (isLate(clock, due)) clock.timeout(fn, LATE)
     else fn()
   }, ms)
-  return () => cancel()
 }
 
 /** Bytes of a text as UTF-8. */
@@ -51,7 +51,7 @@ export function bytesOf (text: string): number {
 
 /** Calls `fn` when a page shows signs that connections may have come or gone. Returns what ends it. */
 export function onSigns (fn: () => void): () => void {
-  const listening = new AbortController()
-  for (const sign of ['online', 'offline', 'visibilitychange']) host.addEventListener?.(sign, fn, listening)
-  return () => listening.abort()
+  const signs = ['online', 'offline', 'visibilitychange']
+  signs.forEach((sign) => host.addEventListener?.(sign, fn))
+  return () => signs.forEach((sign) => host.removeEventListener?.(sign, fn))
 }

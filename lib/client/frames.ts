@@ -61,6 +61,7 @@ export interface Welcome {
   readonly limits: {
     readonly maxPayload: number
     readonly messages: { readonly max: number, readonly window: number }
+    readonly joins: { readonly max: number, readonly window: number }
     readonly keyTtl: number
   }
 }

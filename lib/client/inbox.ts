@@ -41,7 +41,7 @@ export function createInbox (core: Core): Inbox {
     replay ({ position, recovered, reason, messages = [], error }) {
       if (error) return core.report(errorOf(error))
       if (recovered === false) gap({ reason, position })
-      for (const message of messages) if (core.live) direct(message)
+      messages.forEach((message) => { if (core.live) direct(message) })
       if (core.live) core.inbox = position
     }
   }

@@ -3,6 +3,7 @@ import { createBackoff } from './backoff.js'
 import type { Core } from './core.js'
 import { ignore, RealtimeError } from './errors.js'
 import type { Welcome } from './frames.js'
+import { createTurn } from './turn.js'
 
 /** What part of the server's limit the queue leaves itself, and of the time of keys, for the way there takes some too. */
 const SHARE = 0.8
@@ -13,7 +14,7 @@ const SHARE = 0.8
  */
 export interface Queue {
   pending (): StoredMessage[]
-  /** Takes over what an earlier page left. Before the first connection. */
+  /** Takes over what an earlier page left. Resolves when that is done, or takes too long or is given up; it may still come then. */
   load (): Promise<void>
   /** @param problem - why it cannot be published at all */
   push (roomId: string, event: string, content: unknown, key?: string, problem?: RealtimeError | false): Promise<Published>
@@ -26,22 +27,30 @@ export interface Queue {
 }
 
 interface Entry {
-  readonly message: StoredMessage & { sentAt?: number }
+  readonly message: StoredMessage & { sentAt?: number, userId?: string }
   flying?: boolean
-  settle (error?: RealtimeError, published?: Published): void
+  settle (error: RealtimeError | undefined, published?: Published): void
 }
 
 export function createQueue (core: Core, { wall, timeout, random, id }: ClientClock, { size = 1_000, inFlight = 32, storage }: ClientOptions['queue'] = {}): Queue {
+  /** It has counted since a retryable error: one message at a time, until one got through. */
   const backoff = createBackoff(random)
+  /** One for each time between `connect` and the end. */
+  const { next, guard } = createTurn()
   let entries = new Set<Entry>()
   let flying = 0
-  /** After a retryable error: one message at a time, until one got through. */
-  let single = false
   /** While waiting for better times. */
   let cancel: (() => void) | undefined
   let lastAt = 0
-  /** When the bucket will be full again, which is all its state. */
+  /** When the bucket will be full again, which is all its state; by the clock of the wall. */
   let fullAt = 0
+  let loading: Promise<void> | undefined
+
+  function keep (method: 'put' | 'delete', message: StoredMessage): void {
+    // An async function calls at once, and catches what is thrown at once as well as later.
+    const call = async (): Promise<void> => storage?.[method](message)
+    call().catch(core.report)
+  }
 
   function enter (message: StoredMessage, done: (error?: RealtimeError, published?: Published) => void): void {
     const entry: Entry = {
@@ -49,60 +58,64 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       settle (error, published) {
         if (!entries.delete(entry)) return
         // What a client that ends, or another user, leaves behind is for the next one.
-        if (!/^(cl|ot)/.test(error?.code ?? '')) storage?.delete(message)
+        if (!/^(cl|ot)/.test(error?.code ?? '')) keep('delete', message)
         done(error, published)
         if (error) core.emit('failed', { ...message, error })
       }
     }
     entries.add(entry)
+    lastAt = Math.max(lastAt, message.at)
   }
 
   function pump (): void {
-    const { connected, welcome, userId } = core
-    if (!connected || !welcome) return
+    const { welcome, userId } = core
+    if (!core.connected || !welcome) return
     for (const entry of entries) {
       const { message, settle } = entry
-      if (cancel || flying >= (single ? 1 : inFlight)) return
+      if (cancel || (flying && (backoff.count || !(flying < inFlight)))) return
       if (entry.flying) continue
+      if (message.userId && message.userId !== userId) {
+        settle(new RealtimeError('other_user'))
+        continue
+      }
       const { state, position } = core.room(message.roomId).haven()
       // In doubt, and nobody would recognise it: its key is forgotten, or the room is volatile and never knew it.
       const lost = message.sentAt && (wall() - message.sentAt > welcome.limits.keyTtl * SHARE || (state === 'joined' && !position))
       if (lost || !/^j/.test(state)) settle(new RealtimeError('unknown'))
-      else if (message.userId && message.userId !== userId) settle(new RealtimeError('other_user'))
       else if (state === 'joined') {
         const ms = pace(welcome)
         if (ms) pause(ms)
-        else send(entry)
+        else void send(entry)
       }
     }
   }
 
-  function send (entry: Entry): void {
+  async function send (entry: Entry): Promise<void> {
     const { message, settle } = entry
     const { key, roomId, event, content, sentAt } = message
     entry.flying = true
     flying++
     if (!sentAt) {
       message.sentAt = wall()
-      storage?.put(message)
+      message.userId = core.userId
+      keep('put', message)
     }
-    void core.request({ type: 'message', roomId, event, content, key }).then((ack) => {
+    try {
+      const ack = await core.request({ type: 'message', roomId, event, content, key })
       backoff.count = 0
-      single = false
       settle(undefined, ack)
-    }, (error: RealtimeError) => {
-      const { code, retryable, retryAfter } = error
+    } catch (error) {
+      const failure: RealtimeError = Object(error)
+      const { code, retryable, retryAfter } = failure
       if (retryable || code === 'timeout') {
         // Refused for now and never in doubt: its key was not used, so there is no hurry.
         if (retryable) message.sentAt = sentAt
-        single = true
         pause(backoff.next(retryAfter))
-      } else if (code !== 'disconnected') settle(error)
-    }).then(() => {
-      entry.flying = false
-      flying--
-      pump()
-    })
+      } else if (code !== 'disconnected') settle(failure)
+    }
+    entry.flying = false
+    flying--
+    pump()
   }
 
   function pause (ms: number): void {
@@ -115,31 +128,44 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
 
   /** Takes a token of the server's bucket as it must look from here; else how long until there is one, in ms. */
   function pace ({ limits: { messages: { max, window } } }: Welcome): number {
+    // A clock that was set back must not make it wait for the time it lost.
+    fullAt = Math.min(fullAt, wall() + window)
     const fuller = Math.max(fullAt, wall()) + window / max / SHARE
     const ms = fuller - wall() - window
-    if (ms <= 0) fullAt = fuller
-    return Math.max(0, ms)
+    if (ms > 0) return ms
+    fullAt = fuller
+    return 0
+  }
+
+  function take (stored: readonly StoredMessage[]): void {
+    const fresh = entries
+    entries = new Set()
+    for (const message of stored) {
+      if (![...fresh].some((entry) => entry.message.key === message.key)) enter({ ...message }, ignore)
+    }
+    entries = new Set([...entries, ...fresh])
+    pump()
   }
 
   return {
     pending: () => [...entries].map(({ message }) => message),
     async load () {
-      const stored = await storage?.load() ?? []
-      const fresh = entries
-      entries = new Set()
-      for (const message of stored) if (![...fresh].some((entry) => entry.message.key === message.key)) enter({ ...message }, ignore)
-      entries = new Set([...entries, ...fresh])
+      if (storage && !loading) {
+        const call = async (): Promise<void> => guard(take)(await storage.load())
+        const expiry = new Promise<never>((resolve, reject) => timeout(() => reject(new RealtimeError('timeout')), core.wait))
+        loading = Promise.race([call(), expiry]).catch(core.report)
+      }
+      await loading
     },
     push (roomId, event, content = null, key = id(), problem) {
       const promise = new Promise<Published>((resolve, reject) => {
         if (problem) throw problem
         if (core.ended) throw new RealtimeError('closed')
-        if (entries.size >= size) throw new RealtimeError('queue_full')
-        lastAt = Math.max(lastAt + 1, wall())
+        if (!(entries.size < size)) throw new RealtimeError('queue_full')
         // As it is now: what becomes of the object later is none of this message.
-        const message = { key, roomId, event, content: JSON.parse(JSON.stringify(content)), at: lastAt, userId: core.userId }
+        const message = { key, roomId, event, content: JSON.parse(JSON.stringify(content)), at: Math.max(lastAt + 1, wall()), userId: core.userId }
         enter(message, (error, published) => published ? resolve(published) : reject(error))
-        storage?.put(message)
+        keep('put', message)
       })
       // It is told as `failed` as well, so nobody has to wait for it.
       promise.catch(ignore)
@@ -154,6 +180,9 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     },
     drop (error, roomId) {
       for (const { message, flying, settle } of entries) if (!roomId || (message.roomId === roomId && !flying)) settle(error)
+      if (roomId) return
+      next()
+      loading = undefined
     }
   }
 }

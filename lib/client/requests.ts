@@ -15,7 +15,7 @@ export interface Requests {
   flush (): void
   answer (frame: Ack | ErrorFrame): void
   /** The connection is gone: whatever was sent will not be answered; and if there will be no other, the rest neither. */
-  fail (final: boolean): void
+  fail (): void
 }
 
 interface Pending {
@@ -64,15 +64,17 @@ export function createRequests (core: Core): Requests {
       pendings.forEach(transmit)
     },
     answer (frame) {
-      const pending = pendings.get(frame.id)
-      if (frame.type === 'ack') {
-        pending?.take?.(frame)
-        pending?.resolve(frame)
-      } else (pending?.reject ?? core.report)(errorOf(frame))
+      const { take, resolve, reject = core.report } = pendings.get(frame.id) ?? {}
+      if (frame.type === 'error') reject(errorOf(frame))
+      else {
+        take?.(frame)
+        resolve?.(frame)
+      }
     },
-    fail (final) {
+    fail () {
       pendings.forEach(({ frame, reject }) => {
-        if (!frame || final) reject(new RealtimeError(final ? 'closed' : 'disconnected'))
+        if (core.ended) reject(new RealtimeError('closed'))
+        else if (!frame) reject(new RealtimeError('disconnected'))
       })
     }
   }

@@ -18,10 +18,8 @@ import { until } from './until.js'
 const TYPING_EVERY = 3_000
 const TYPING_ENDS = 8_000
 
-interface Resuming {
-  readonly request: object
-  answer (answer: JoinAnswer): void
-}
+/** What to ask, and what takes the answer. */
+type Resuming = readonly [request: object, take: (answer: JoinAnswer) => void]
 
 /** One room of one client. What is public of it is `Room`. */
 export interface RoomHandle {
@@ -47,7 +45,7 @@ export interface RoomHandle {
   want (options: RoomOptions): void
   /** Wants to be a member if nobody has decided about that yet: for the sake of messages that wait. */
   haven (): RoomHandle
-  /** Is part of a resume now: what to ask, and what takes the answer. */
+  /** Is part of a resume now. */
   resuming (): Resuming
   /** There is a connection; asks unless it was part of the resume. */
   connected (): void
@@ -71,7 +69,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
   /** Joined for the sake of messages that wait; nobody listens. */
   let ghost = false
   /** Why it is not a member. */
-  let reason = new RealtimeError('left')
+  let reason: RealtimeError | undefined
   /** The server was asked on this connection. */
   let asked = false
   /** Whether this user types here, and the timer that repeats it. */
@@ -91,10 +89,6 @@ export function createRoom (id: string, core: Core): RoomHandle {
     state = next
     emit(CHANGE)
     core.emit(CHANGE)
-  }
-
-  function onChange (handler: () => void): () => void {
-    return on(CHANGE, handler)
   }
 
   // --- membership ---
@@ -117,26 +111,28 @@ export function createRoom (id: string, core: Core): RoomHandle {
     const { history, presence = true } = options
     next()
     asked = true
-    return {
-      request: { roomId: id, since: position, history, presence },
-      answer: guard((part) => part.error ? refused(errorOf(part.error)) : answer(part))
-    }
+    return [
+      { roomId: id, since: position, history, presence },
+      guard((part) => part.error ? refused(join)(errorOf(part.error)) : answer(part))
+    ]
   }
 
   function join (): void {
-    const { request, answer } = resuming()
-    core.request({ type: 'join', ...request }, answer).catch(guard(refused))
+    const [request, take] = resuming()
+    core.request({ type: 'join', ...request }, take).catch(refused(join))
   }
 
-  function refused (error: RealtimeError): void {
-    const { code, retryable, retryAfter } = error
-    // Whether it took effect is not known; only a new connection is certain.
-    if (code === 'timeout') core.retry(code)
-    else if (retryable) timeout(guard(join), backoff.next(retryAfter))
-    else {
-      end('failed', error)
-      report(error)
-    }
+  function refused (again: () => void): (error: RealtimeError) => void {
+    return guard((error) => {
+      const { code, retryable, retryAfter } = error
+      // Whether it took effect is not known; only a new connection is certain.
+      if (code === 'timeout') core.retry(code)
+      else if (retryable) timeout(guard(again), backoff.next(retryAfter))
+      else {
+        end('failed', error)
+        report(error)
+      }
+    })
   }
 
   /** The server's answer to `join`, or the room's part of one to `resume`. */
@@ -166,6 +162,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
     typing = false
     presence = undefined
     members.map.clear()
+    cancelTyping()
     typists.forEach((cancel) => cancel())
     typists.clear()
     changed(how)
@@ -198,11 +195,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
 
   function snapshot (page: PresencePage, first?: boolean): void {
     const after = members.page(page, first)
-    const more = (): void => {
-      core.request({ type: 'presence', roomId: id, after }, guard(snapshot)).catch(guard(({ retryable, retryAfter }: RealtimeError) => {
-        if (retryable) timeout(guard(more), backoff.next(retryAfter))
-      }))
-    }
+    const more = (): void => { core.request({ type: 'presence', roomId: id, after }, guard(snapshot)).catch(refused(more)) }
     if (after) more()
     changed()
   }
@@ -237,8 +230,8 @@ export function createRoom (id: string, core: Core): RoomHandle {
     members: members.map,
     on,
     off,
-    onChange,
-    messages: ({ limit } = {}) => iterate(core, room, limit),
+    onChange: (handler) => on(CHANGE, handler),
+    messages: (options) => iterate(core, room, options),
     want,
     connected,
     publish,
@@ -249,7 +242,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
       }
       return room
     },
-    ready: () => until(core, () => state === 'joined' || (core.ended ? new RealtimeError('closed') : !wanted() && reason)),
+    ready: () => until(core, () => (state === 'joined' && core.connected) || (!wanted() && reason)),
     resuming,
     lost () {
       next()
@@ -282,14 +275,15 @@ export function createRoom (id: string, core: Core): RoomHandle {
       }
     },
     send: (content, options) => publish(DEFAULT_EVENT, content, options),
-    history: ({ before, after, limit = 50, ...options } = {}) => core.request({ type: 'history', roomId: id, before, after, limit }, undefined, options),
+    // What of the options is not for the server it ignores.
+    history: (options) => core.request({ type: 'history', roomId: id, limit: 50, ...options }, undefined, options),
     setTyping (given) {
       if (given === typing) return
       typing = given
       tellTyping()
     },
     setPresence (given) {
-      presence = { ...presence, ...given }
+      presence = JSON.parse(JSON.stringify({ ...presence, ...given }))
       if (state === 'joined') tellPresence()
     }
   }

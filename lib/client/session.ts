@@ -24,7 +24,7 @@ export interface Session extends Core {
 export function createSession (options: ClientOptions): Session {
   const { clock = systemClock, timeout = 10_000, inbox, onError } = options
   // Empty for the moment: the parts hold it, and begin to use it when all of them are in.
-  const core: Session = Object.create(null)
+  const core: Session = Object({})
   const rooms = new Map<string, RoomHandle>()
   const emitter = createEmitter(() => core.live, report)
   const { emit } = emitter
@@ -74,19 +74,20 @@ export function createSession (options: ClientOptions): Session {
         emit('status', core.status)
         emit(CHANGE)
       },
-      lost (final) {
+      lost () {
         rooms.forEach((room) => room.lost())
         core.queue.reset()
-        core.fail(final)
-        if (final) core.queue.drop(new RealtimeError('closed'))
+        core.fail()
+        if (core.ended) core.queue.drop(new RealtimeError('closed'))
       }
     }),
     queue: createQueue(core, clock, options.queue),
     async connect () {
       core.live = true
       await core.queue.load()
-      core.open()
-      await until(core, () => core.connected || (core.ended && new RealtimeError('closed')))
+      // Unless it was closed meanwhile.
+      if (core.live) core.open()
+      await until(core, () => core.connected)
     },
     close () {
       core.end('closed')

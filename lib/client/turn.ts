@@ -14,7 +14,7 @@ export function createTurn (): Turn {
     },
     guard (fn) {
       const mine = turn
-      return (value) => { if (mine === turn) fn(value) }
+      return (value) => mine === turn && fn(value)
     }
   }
 }

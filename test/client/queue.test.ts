@@ -320,3 +320,50 @@ await t.test('a room that cannot be joined gives up its messages with the reason
   t.equal(room.state, 'failed')
   t.match(errors, [{ code: 'forbidden' }])
 })
+
+await t.test('sizes that are no sizes: nothing without bounds, and nothing that never goes', async (t) => {
+  const server = await createScriptedServer(t)
+  for (const size of [NaN, -1, 0]) {
+    const { client } = createSdk(t, server, 'ann', { autoConnect: false, queue: { size } })
+    await t.rejects(client.room('chat:1').send('x'), { code: 'queue_full' }, `size ${size}`)
+  }
+  for (const inFlight of [NaN, -1, 0]) {
+    const { client } = createSdk(t, server, 'ann', { queue: { inFlight } })
+    const sent = [1, 2].map((content) => client.room('chat:1').send(content))
+    const peer = await server.peer()
+    peer.welcome()
+    await peer.resumed()
+    const { id } = await peer.next('message')
+    await turn()
+    t.equal(peer.frames.filter(({ type }) => type === 'message').length, 1, `inFlight ${inFlight} is 1`)
+    peer.send({ type: 'ack', id, timestamp: 1, position: 'p1' })
+    await peer.acked()
+    await Promise.all(sent)
+    client.close()
+  }
+})
+
+await t.test('a clock that is set back does not hold up what waits', async (t) => {
+  const server = await createScriptedServer(t)
+  const clock = createFakeClock()
+  const { client } = createSdk(t, server, 'ann', { clock })
+  const room = client.room('chat:1')
+  const peer = await server.peer()
+  peer.welcome({ limits: { maxPayload: 65_536, rooms: 10, messages: { max: 10, window: 1_000 }, joins: { max: 10, window: 1 }, keyTtl: 600_000 } })
+  await peer.resumed()
+  await untilStatus(client, 'connected')
+  for (let i = 0; i < 4; i++) {
+    const sent = room.send(i)
+    await peer.acked()
+    await sent
+  }
+  clock.setWall(clock.wall() - 86_400_000)
+  const sent = room.send('after')
+  for (let i = 0; i < 20; i++) {
+    clock.advance(100)
+    await turn()
+  }
+  t.match(client.pending(), [{ sentAt: Number }], 'it is on its way')
+  await peer.acked()
+  await sent
+})

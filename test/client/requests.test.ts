@@ -130,7 +130,7 @@ await t.test('direct messages: what came while away, once, and an explicit event
   await second.client.connect()
   await app.app.realtime.sendDirect('ann', 'note', 10)
   await heard(second.client, 'direct')
-  t.strictSame(seen.slice(3), [['trimmed', undefined], ['note', 10]])
+  t.strictSame(seen.slice(3), [['trimmed', undefined], ...[5, 6, 7, 8, 9, 10].map((content) => ['note', content])])
   const everything = createSdk(t, app, 'ann', { inbox: 'start' })
   const all: unknown[] = []
   everything.client.on('direct', ({ content }) => all.push(content))
@@ -157,4 +157,17 @@ await t.test('broadcasts reach everybody, unknown frames nobody', async (t) => {
   await told
   t.strictSame(seen, [['maintenance', { at: 'noon' }]])
   t.match(errors, [{ name: 'SyntaxError' }])
+})
+
+await t.test('content that is no JSON rejects at once, also before there is a connection, and hurts nothing else', async (t) => {
+  const app = await createApp(t, { rooms })
+  const { client, sockets, errors } = createSdk(t, app, 'ann', { autoConnect: false })
+  const cycle: { self?: unknown } = {}
+  cycle.self = cycle
+  await t.rejects(client.call('x', cycle), TypeError)
+  await t.rejects(client.call('x', 1n), TypeError)
+  t.throws(() => client.room('chat:1').setPresence({ meta: cycle }), TypeError)
+  await client.connect()
+  t.equal(sockets.all.length, 1)
+  t.strictSame(errors, [])
 })

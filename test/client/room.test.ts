@@ -413,8 +413,16 @@ await t.test('more rooms than one frame may hold', async (t) => {
   for (const name of names) client.room(name)
   const peer = await server.peer()
   peer.welcome({ limits: { maxPayload: 12_000, rooms: 1_000, messages: { max: 100, window: 1 }, joins: { max: 100, window: 1 }, keyTtl: 1 } })
-  const parts = [await peer.resumed(), await peer.resumed({}, { position: 'i0' }), await peer.resumed({}, { position: 'i0' })]
+  const parts = [await peer.resumed()]
+  for (let i = 0; i < 3; i++) parts.push(await peer.resumed({}, { position: 'i0' }))
   await untilStatus(client, 'connected')
   t.strictSame(parts.flatMap(({ rooms }) => rooms.map(({ roomId }: { roomId: string }) => roomId)), names)
-  t.strictSame(parts.map(({ inbox }) => inbox), ['i0', undefined, undefined])
+  t.strictSame(parts.map(({ inbox }) => inbox), ['i0', undefined, undefined, undefined])
+})
+
+await t.test('joined means connected', async (t) => {
+  const app = await createApp(t, { rooms })
+  const { client } = createSdk(t, app, 'ann')
+  await client.joinRoom('plain:1')
+  t.equal(client.status.state, 'connected')
 })

@@ -1,5 +1,7 @@
 import t from 'tap'
 import { closeCode } from '../../lib/protocol/close-codes.js'
+import { createBackoff } from '../../lib/client/backoff.js'
+import { createClient } from '../../lib/client/index.js'
 import type { Status } from '../../lib/client/index.js'
 import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
@@ -248,4 +250,57 @@ await t.test('a real server that drains: away and back without a gap', async (t)
   await untilStatus(client, 'waiting')
   t.ok(reasons.length > 0)
   t.match(reasons[0], ['waiting', /goaway|lost/])
+})
+
+await t.test('an address that is none is a TypeError of createClient', async (t) => {
+  for (const url of ['/realtime', 'http://', 'localhost:3000/realtime', 'ftp://example.com/realtime', 'mailto:ann']) {
+    t.throws(() => createClient({ url, autoConnect: false }), TypeError, url)
+  }
+  t.throws(() => createClient({ url: 'ftp://example.com/x', autoConnect: false }), { message: 'url: ftp://example.com/x' })
+  for (const url of ['ws://example.com', 'wss://example.com/realtime', 'http://example.com', 'https://example.com/realtime?x=1']) {
+    t.doesNotThrow(() => createClient({ url, autoConnect: false }), url)
+  }
+})
+
+await t.test('waits that are no waits are at least ten milliseconds and at most an hour', (t) => {
+  const random = (): number => 0.999
+  for (const options of [{ min: NaN }, { min: -5 }, { min: 0, max: 0 }, { max: NaN }, { min: 50, max: 20 }, { min: Infinity }, { min: 1e12, max: Infinity }, { min: 500, max: Infinity }]) {
+    const backoff = createBackoff(random, options)
+    for (let i = 0; i < 2_000; i++) {
+      const wait = backoff.next()
+      if (!(wait >= 10 && wait <= 3_600_000)) t.fail(`${JSON.stringify(options)}: ${wait}`)
+    }
+  }
+  for (const after of [NaN, -1e9, undefined, -Infinity]) t.ok(createBackoff(random, { min: 10 }).next(after) >= 10, String(after))
+  t.ok(createBackoff(random).next(Infinity) < 2 ** 31)
+  t.end()
+})
+
+await t.test('a server that asks to come back in the past makes no loop', async (t) => {
+  const server = await createScriptedServer(t)
+  server.refuse = 503
+  server.http = () => ({ status: 503, headers: { 'retry-after': '-3600' } })
+  const clock = createFakeClock()
+  const { client } = createSdk(t, server, 'ann', { clock, backoff: {} })
+  const { retryAt = 0 } = await untilStatus(client, 'waiting')
+  t.ok(retryAt - clock.wall() >= 500)
+})
+
+await t.test('closed, it has no timers left', async (t) => {
+  const server = await createScriptedServer(t)
+  const clock = createFakeClock()
+  const { client } = createSdk(t, server, 'ann', { clock })
+  const room = client.room('chat:1')
+  const peer = await server.peer()
+  peer.welcome()
+  await peer.resumed()
+  await untilStatus(client, 'connected')
+  room.setTyping(true)
+  void room.send('a')
+  client.call('x', 1).catch(() => {})
+  await peer.next('call')
+  room.leave()
+  client.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(clock.armed, 0)
 })
