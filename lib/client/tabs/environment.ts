@@ -9,7 +9,7 @@ interface Host {
 
 export const host: Host = globalThis
 
-/** Signs that a page is put away with everything it holds, and that it is taken out again. Half of them are the document's and do not bubble. */
+/** Signs that a page is put away with all it holds, and that it is taken out again. Half of them are the document's and do not bubble. */
 const AWAY = [['pagehide', 'pageshow'], ['freeze', 'resume']] as const
 
 /** Calls `away` once when the page is put away, unless `signal` ends that, and `back` once when it is back. */

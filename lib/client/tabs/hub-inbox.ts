@@ -1,4 +1,4 @@
-import type { Ack, DirectFrame, ErrorFrame, ErrorPart, Recovery } from '../frames.js'
+import type { Ack, DirectFrame, ErrorFrame, ErrorPart, JoinAnswer, Recovery } from '../frames.js'
 import { partOf } from './hub-room.js'
 import type { Attempt, Exchange } from './hub-room.js'
 
@@ -34,8 +34,13 @@ export interface HubInbox {
 
 type Gap = Pick<InboxAnswer, 'reason' | 'position'>
 
-/** @param roomAnswered - takes the answer for a room that was asked for */
-export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, answer: Ack['rooms'][number]) => void, roomRequest: (attempt: Attempt) => object): HubInbox {
+/** The rooms that go with a resume: what to ask for each, and where its answer goes. */
+export interface ResumedRooms {
+  request (attempt: Attempt): object
+  answered (attempt: Attempt, answer: JoinAnswer): void
+}
+
+export function createHubInbox (hub: Exchange, resumed: ResumedRooms): HubInbox {
   const present = new Set<string>()
   const jobs: Job[] = []
   let position: string | undefined
@@ -63,12 +68,12 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
     }
     busy = begun = true
     gap = undefined
-    hub.ask({ type: 'resume', inbox: known ? undefined : since, rooms: rooms.map(roomRequest) }, (answer) => {
+    hub.ask({ type: 'resume', inbox: known ? undefined : since, rooms: rooms.map(resumed.request) }, (answer) => {
       busy = false
       rooms.forEach((attempt, index) => {
         const { roomId } = attempt.request
         const error = answer.type === 'error' ? partOf(answer) : UNANSWERED
-        roomAnswered(attempt, answer.type === 'ack' ? answer.rooms[index] ?? { roomId, error } : { roomId, error })
+        resumed.answered(attempt, answer.type === 'ack' ? answer.rooms[index] ?? { roomId, error } : { roomId, error })
       })
       if (!known) took(job, answer)
       next()
@@ -107,7 +112,10 @@ export function createHubInbox (hub: Exchange, roomAnswered: (attempt: Attempt, 
         hub.fail()
         return
       }
-      if (recovered === false) hub.emit([...present, ...(link ? [link] : [])], JSON.stringify({ type: 'reset', inbox: true, reason, position: inbox.position }))
+      if (recovered === false) {
+        const text = JSON.stringify({ type: 'reset', inbox: true, reason, position: inbox.position })
+        hub.emit(link ? [...present, link] : [...present], text)
+      }
       // The tab is behind it, within, or at its end.
       handOut([...present], after(position, messages))
       if (link) handOut([link], after(at, messages))

@@ -64,7 +64,7 @@ interface Held {
  * connection it stays so, because reading on by `join` would stop its messages for everybody: later tabs are caught up by `history`.
  */
 export interface HubRoom {
-  /** A tab wants in. True: the caller has to ask the server, with {@link HubRoom.request}, and bring the answer to {@link HubRoom.answered}. */
+  /** A tab wants in. True: the caller has to ask the server, what {@link HubRoom.request} says, and bring its answer. */
   enter (attempt: Attempt): boolean
   request (attempt: Attempt): RoomRequest
   answered (attempt: Attempt, answer: JoinAnswer): void

@@ -126,9 +126,10 @@ export function createHub ({ socket, clock, own, send, drop, ended }: HubOptions
     present: () => [...inbox.present],
     timeout: after
   }
-  const inbox = createHubInbox(exchange, (attempt, answer) => {
-    room(attempt.request.roomId).answered(attempt, answer)
-  }, (attempt) => room(attempt.request.roomId).request(attempt))
+  const inbox = createHubInbox(exchange, {
+    request: (attempt) => room(attempt.request.roomId).request(attempt),
+    answered: (attempt, answer) => room(attempt.request.roomId).answered(attempt, answer)
+  })
 
   function room (roomId: string): HubRoom {
     const room = rooms.get(roomId) ?? createHubRoom(roomId, exchange, () => rooms.delete(roomId))

@@ -7,9 +7,9 @@ import type { Link, LinkEvents } from './virtual-socket.js'
 import { TABS_VERSION } from './wire.js'
 
 /**
- * One socket for all tabs of a browser in which the same user has a client: for the option `shareTabs` of `createClient`. Every tab keeps its
- * rooms, handlers, waiting messages and positions; one of them holds the socket. When that one is closed or crashes another one goes on,
- * and nothing is lost or repeated.
+ * One socket for all tabs of a browser in which the same user has a client: for the option `shareTabs` of `createClient`. Every tab
+ * keeps its rooms, handlers, waiting messages and positions; one of them holds the socket, with its credential. When that one is
+ * closed or crashes another one goes on, and nothing is lost or repeated.
  *
  * Tabs share when they have the same `url`, the same user (`sub` of the JWT that is offered as a subprotocol) and the same `name`. With
  * tickets and cookies a page does not know whose they are: without a `name` every tab then has a socket of its own, as it has where
@@ -22,7 +22,8 @@ import { TABS_VERSION } from './wire.js'
  * const client = createClient({ url: '/realtime', getToken, shareTabs: shareTabs() })
  * ```
  */
-export function shareTabs ({ name, locks = host.navigator?.locks, BroadcastChannel = host.BroadcastChannel }: ShareTabsOptions = {}): (Socket: SocketClass) => SocketClass {
+export function shareTabs (options: ShareTabsOptions = {}): (Socket: SocketClass) => SocketClass {
+  const { name, locks = host.navigator?.locks, BroadcastChannel = host.BroadcastChannel } = options
   /** The leader did not answer the last link. */
   let steal = false
 
@@ -32,9 +33,17 @@ export function shareTabs ({ name, locks = host.navigator?.locks, BroadcastChann
       const connect = (): Socket => new RealSocket(url, protocols)
       const userId = subjectOf(protocols)
       if (name === undefined && userId === undefined) return alone(connect(), events)
-      const options = { name: nameOf(url, [name, userId]), locks, BroadcastChannel, steal, events, connect }
+      const stolen = steal
       steal = false
-      return createTab({ ...options, starved () { steal = true } })
+      return createTab({
+        name: nameOf(url, [name, userId]),
+        locks,
+        BroadcastChannel,
+        steal: stolen,
+        events,
+        connect,
+        starved () { steal = true }
+      })
     })
   }
 }

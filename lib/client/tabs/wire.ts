@@ -1,6 +1,6 @@
 /* What tabs say to each other on their channel, and what of it is believed: anything of the same origin can post there. */
 
-/** Raised whenever the messages of tabs change their meaning: tabs of different versions must not meet. It is part of the channel's name. */
+/** Part of the channel's name, raised whenever messages of tabs change their meaning: tabs of different versions must not meet. */
 export const TABS_VERSION = 1
 
 /** How a real socket came to its end. */
