@@ -26,32 +26,32 @@ const running = new Set<ChildProcess>()
 // Also when the test file ends in the middle.
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
 
-/** @param args - options of redis-server, such as `--appendonly yes` */
-export async function startRedis (t: Test, ...args: readonly string[]): Promise<RedisServer> {
+/** Starts one more, which ends with this process at the latest; resolves when it takes connections. */
+export async function launchRedis (...args: readonly string[]): Promise<ChildProcess> {
   const program = findProgram('redis-server')
   if (program === undefined) throw new Error('redis-server is missing: sudo apt-get install redis-server')
+  const started = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  running.add(started)
+  started.once('exit', () => running.delete(started))
+  const lines: string[] = []
+  await new Promise<void>((resolve, reject) => {
+    createInterface({ input: started.stdout }).on('line', (line) => {
+      lines.push(line)
+      if (/Ready to accept connections|Sentinel ID is/.test(line)) resolve()
+    })
+    started.once('exit', (code) => reject(new Error(`redis-server ended with ${code}\n${lines.join('\n')}`)))
+  })
+  return started
+}
+
+/** @param args - options of redis-server, such as `--appendonly yes` */
+export async function startRedis (t: Test, ...args: readonly string[]): Promise<RedisServer> {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'realtime-redis-'))
+  const launch = (): Promise<ChildProcess> => launchRedis('--port', String(port), '--dir', folder, '--save', '', '--bind', '127.0.0.1', ...args)
   let child = await launch()
   const admin = new Redis({ port, lazyConnect: true, retryStrategy: () => 50 })
   admin.on('error', () => {})
-
-  async function launch (): Promise<ChildProcess> {
-    const started = spawn(String(program), ['--port', String(port), '--dir', folder, '--save', '', '--bind', '127.0.0.1', ...args], {
-      stdio: ['ignore', 'pipe', 'inherit']
-    })
-    running.add(started)
-    started.once('exit', () => running.delete(started))
-    const lines: string[] = []
-    await new Promise<void>((resolve, reject) => {
-      createInterface({ input: started.stdout }).on('line', (line) => {
-        lines.push(line)
-        if (line.includes('Ready to accept connections')) resolve()
-      })
-      started.once('exit', (code) => reject(new Error(`redis-server ended with ${code}\n${lines.join('\n')}`)))
-    })
-    return started
-  }
 
   async function kill (): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return
@@ -71,6 +71,12 @@ export async function startRedis (t: Test, ...args: readonly string[]): Promise<
     kill,
     async restart () { child = await launch() }
   }
+}
+
+/** A master goes on without its replicas: they lose their link and get no other, while everything else can reach all of them. */
+export async function cutReplicas ({ admin }: RedisServer): Promise<void> {
+  await admin.call('acl', 'setuser', 'default', '-psync', '-sync')
+  await admin.call('client', 'kill', 'type', 'replica')
 }
 
 export async function freePort (): Promise<number> {
