@@ -7,8 +7,15 @@ import { fileURLToPath } from 'node:url'
 
 /** Environment variables that name another program, the names it may have on the PATH, and its Debian package. */
 const programs = [
-  { variable: 'CHROMIUM', names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'], apt: 'chromium' }
+  { variable: 'CHROMIUM', names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'], apt: 'chromium' },
+  { variable: 'REDIS_SERVER', names: ['redis-server', 'valkey-server'], apt: 'redis-server' },
+  // Not NGINX: nginx itself takes that for the sockets it inherits.
+  { variable: 'NGINX_PROGRAM', names: ['nginx'], apt: 'nginx' },
+  { variable: 'HAPROXY_PROGRAM', names: ['haproxy'], apt: 'haproxy' }
 ]
+
+/** Where Debian puts programs that are started by the system, and where the PATH of ordinary users does not look. */
+const system = ['/usr/sbin', '/usr/local/sbin']
 
 /** In ms. A package manager that waits for an answer, or for a mirror that is not there, must not hold up the tests for ever. */
 const PATIENCE = 10 * 60_000
@@ -19,7 +26,7 @@ export function findProgram (apt) {
   const named = process.env[variable]
   // Whoever names one means that one: another is no substitute.
   if (named) return isExecutable(named) ? named : undefined
-  for (const folder of (process.env.PATH ?? '').split(delimiter).filter(Boolean)) {
+  for (const folder of [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...system]) {
     for (const name of names) if (isExecutable(join(folder, name))) return join(folder, name)
   }
 }
