@@ -15,6 +15,17 @@ export type { ResolvedAuth, ResolvedCustomAuth, ResolvedDrain, ResolvedJwtAuth, 
 const KIB = 1024
 const MIB = 1024 * KIB
 
+/** Options that an emitter has as well. */
+export const shared = {
+  idempotency: object({
+    ttl: duration({ standard: '10m', min: '1s', max: '24h' })
+  }),
+  inbox: object({
+    size: integer({ standard: 100, min: 1, max: 10_000 }),
+    ttl: duration({ standard: '24h', min: '1s', max: '30d' })
+  })
+} as const
+
 /** Every option of the plugin, with its default and its bounds: the only place that has them. */
 const options = {
   path: routePath('/realtime'),
@@ -39,13 +50,7 @@ const options = {
     // Less than one server frame would close a connection for an answer it asked for.
     outbound: integer({ standard: MIB, min: MAX_SERVER_FRAME, max: 1024 * MIB })
   }),
-  idempotency: object({
-    ttl: duration({ standard: '10m', min: '1s', max: '24h' })
-  }),
-  inbox: object({
-    size: integer({ standard: 100, min: 1, max: 10_000 }),
-    ttl: duration({ standard: '24h', min: '1s', max: '30d' })
-  }),
+  ...shared,
   heartbeat: object({
     interval: duration({ standard: '25s', min: '100ms', max: '10m' }),
     timeout: duration({ standard: '20s', min: '100ms', max: '10m' })

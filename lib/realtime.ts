@@ -1,11 +1,10 @@
 import type { FastifyInstance } from 'fastify'
-import type {
-  BroadcastResult, ConnectionInfo, ConnectionList, ControlResult, DirectResult, HistoryMessage, PresencePage, PublishResult,
-  RealtimeStats, RemoveResult
-} from '../types/realtime.js'
+import type { PresencePage } from '../types/presence.js'
+import type { BroadcastResult, PublishResult } from '../types/publish.js'
+import type { ConnectionInfo, ConnectionList, ControlResult, DirectResult, HistoryMessage, RealtimeStats, RemoveResult } from '../types/realtime.js'
 import { checkContent, checkDuration, checkEvent, checkLimit, checkOptionalBoolean, checkOptionalKey, checkOptionalText, checkOptions, checkRoomId, checkUserId } from './arguments.js'
-import { BridgeError, roomChannel, userChannel } from './bridge/bridge.js'
-import type { Bridge, PublishResult as BridgeResult, Retention } from './bridge/bridge.js'
+import { roomChannel, userChannel } from './bridge/bridge.js'
+import type { Bridge, Retention } from './bridge/bridge.js'
 import { answerBudget } from './core/catch-up.js'
 import { askNodes, controlNodes } from './core/cluster.js'
 import type { NodeCounts } from './core/commands.js'
@@ -22,6 +21,7 @@ import { broadcastHead, directHead } from './protocol/encode.js'
 import { MAX_ANSWER_MESSAGES, MAX_HISTORY_LIMIT, PRESENCE_PAGE, USER_UPDATE_EVENT } from './protocol/frames.js'
 import { formatPosition } from './protocol/position.js'
 import type { GapReason } from './protocol/frames.js'
+import { available, settled } from './results.js'
 
 /** What every instance's `fastify.realtime` shares. */
 export interface RealtimeParts {
@@ -259,26 +259,4 @@ function readMessage (payload: Buffer): HistoryMessage {
 
 function isCallDefinition (value: unknown): value is { event: unknown, schema?: unknown, handler: unknown } {
   return typeof value === 'object' && value !== null && 'event' in value && 'handler' in value
-}
-
-async function settled (published: Promise<BridgeResult>): Promise<PublishResult> {
-  const result = await available(published)
-  if (result.status === 'conflict') throw new errors.RT_ERR_CONFLICT()
-  return {
-    ...(result.position === undefined ? {} : { position: formatPosition(result.position) }),
-    timestamp: result.timestamp,
-    ...(result.status === 'duplicate' ? { duplicate: true } : {})
-  }
-}
-
-/** The bridge's errors as an application gets them. */
-async function available<Result> (result: Promise<Result>): Promise<Result> {
-  try {
-    return await result
-  } catch (err) {
-    if (!(err instanceof BridgeError)) throw err
-    throw err.code === 'timeout'
-      ? new errors.RT_ERR_TIMEOUT(err.message, { cause: err })
-      : new errors.RT_ERR_UNAVAILABLE(err.message, { cause: err })
-  }
 }

@@ -1,6 +1,6 @@
 import type { ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import { Cluster } from 'ioredis'
-import type { RedisClusterOption } from '../types/options.js'
+import type { RedisClusterOption } from '../types/redis.js'
 import { nameOf } from './bridge/redis/clients.js'
 import type { RedisTarget } from './bridge/redis/clients.js'
 import { duration, integer, isPlainObject, join, object, refuse, refuseMisspelt, refuseUnknown } from './check.js'

@@ -74,7 +74,7 @@ const allowed: Array<[part: string, imports: readonly string[]]> = [
 
 /** Files of lib that stand above core; each may import what stands below it. */
 const above = [
-  ['lib/duration.ts', 'lib/loop-delay.ts', 'lib/check.ts', 'lib/option-checks.ts', 'lib/redis-option.ts', 'lib/options.ts', 'lib/arguments.ts', 'lib/define.ts'],
+  ['lib/duration.ts', 'lib/loop-delay.ts', 'lib/check.ts', 'lib/option-checks.ts', 'lib/redis-option.ts', 'lib/options.ts', 'lib/arguments.ts', 'lib/results.ts', 'lib/define.ts'],
   ['lib/http/'],
   ['lib/declare.ts'],
   ['lib/realtime.ts'],
@@ -86,6 +86,9 @@ const files = [...filesOf('lib'), ...filesOf('types')]
 const project = (path: string): boolean => path.startsWith('lib/') || path.startsWith('types/')
 const under = (path: string, places: readonly string[]): boolean =>
   places.some((place) => place.endsWith('/') ? path.startsWith(place) : path === place)
+
+/** Each Redis of the option has the name that rooms are shared out by, so that one given twice is found. */
+const namesRedis = (file: string, to: string): boolean => file === 'lib/redis-option.ts' && to === 'lib/bridge/redis/clients.ts'
 
 await t.test('the parser sees every kind of import', async (t) => {
   t.ok(importsOf('lib/plugin.ts').some(({ to, typeOnly }) => to === 'lib/bridge/memory/memory-bridge.ts' && !typeOnly))
@@ -108,7 +111,7 @@ await t.test('above core, each layer imports only what stands below it', async (
   for (const layer of above) {
     for (const file of files.filter((name) => under(name, layer))) {
       for (const { to } of importsOf(file)) {
-        if (!project(to) || (file === 'lib/plugin.ts' && to.startsWith('lib/bridge/'))) continue
+        if (!project(to) || (file === 'lib/plugin.ts' && to.startsWith('lib/bridge/')) || namesRedis(file, to)) continue
         t.ok(under(to, [...below, ...layer]), `${file} -> ${to}`)
       }
     }
@@ -118,7 +121,7 @@ await t.test('above core, each layer imports only what stands below it', async (
 
 await t.test('every file of lib has its place in this order', async (t) => {
   // The client and what stands on it import from protocol only, which their own tests hold.
-  const places = [...allowed.map(([part]) => part), ...above.flat(), 'lib/client/', 'lib/react/', 'lib/testing/', 'lib/emitter.ts', 'lib/api.ts']
+  const places = [...allowed.map(([part]) => part), ...above.flat(), 'lib/client/', 'lib/react/', 'lib/testing/', 'lib/emitter.ts', 'lib/emitter/', 'lib/api.ts']
   for (const file of files) t.ok(under(file, places), file)
 })
 
@@ -134,6 +137,26 @@ await t.test('the hooks load React and the client, and nothing else', async (t) 
   }
 })
 
+await t.test('the emitter loads no part of Fastify: whoever only publishes has none', async (t) => {
+  const loaded = new Set<string>()
+  const packages = new Set<string>()
+  const declares = (file: string): boolean => file.startsWith('types/') || file === 'lib/emitter.ts'
+  const load = (file: string): void => {
+    if (loaded.has(file)) return
+    loaded.add(file)
+    for (const { to, typeOnly } of importsOf(file)) {
+      if (project(to)) {
+        // Types too: a worker need not have those of Fastify.
+        if (!typeOnly || declares(file)) load(to)
+      } else if (!typeOnly || declares(file)) packages.add(to)
+    }
+  }
+  load('lib/emitter.ts')
+  t.ok(loaded.has('lib/bridge/redis/log-store.ts') && loaded.has('types/lookup.ts'))
+  t.notOk([...loaded].some((file) => file.startsWith('lib/http/') || file === 'lib/plugin.ts' || file === 'lib/declare.ts'))
+  t.same([...packages].filter((name) => !name.startsWith('node:')).sort(), ['@fastify/error', 'ioredis'])
+})
+
 await t.test('core knows neither Fastify nor ws at run time', async (t) => {
   const values = new Set<string>()
   for (const file of files.filter((name) => name.startsWith('lib/core/'))) {
@@ -146,11 +169,13 @@ await t.test('core knows neither Fastify nor ws at run time', async (t) => {
   for (const name of ['node:net', 'node:http', 'node:timers', 'ws', 'fastify']) t.notOk(values.has(name), name)
 })
 
-await t.test('only the plugin makes a bridge', async (t) => {
+await t.test('only the plugin makes a bridge, and only it and the emitter see one from within', async (t) => {
   for (const file of files) {
     if (file.startsWith('lib/bridge/')) continue
     for (const { to } of importsOf(file)) {
-      if (to.startsWith('lib/bridge/') && to !== 'lib/bridge/bridge.ts') t.equal(file, 'lib/plugin.ts', `${file} -> ${to}`)
+      if (!to.startsWith('lib/bridge/') || to === 'lib/bridge/bridge.ts') continue
+      t.ok(file === 'lib/plugin.ts' || namesRedis(file, to) || file === 'lib/emitter/link.ts', `${file} -> ${to}`)
+      t.ok(file === 'lib/plugin.ts' || !to.endsWith('-bridge.ts'), `${file} -> ${to}`)
     }
   }
 })

@@ -1,9 +1,10 @@
 import type { RateLimitOptions } from '@fastify/rate-limit'
 import type { FastifyJWTOptions } from '@fastify/jwt'
 import type { FastifyRequest, RouteShorthandOptions } from 'fastify'
-import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import type { Duration, Rate } from './duration.js'
 import type { RoomMap } from './policy.js'
+import type { RedisOption } from './redis.js'
+import type { IdempotencyOptions, InboxOptions } from './retention.js'
 import type { RealtimeUser } from './user.js'
 
 /** A signed cookie as the credential. Needs @fastify/cookie. */
@@ -148,29 +149,6 @@ export interface LimitOptions {
   outbound?: number | undefined
 }
 
-/** How long publishing twice under one key publishes once. */
-export interface IdempotencyOptions {
-  /**
-   * How long a key is remembered, in milliseconds or as `'10m'`. Clients learn it as `keyTtl` and do not resend later than that.
-   * @default '10m'
-   */
-  ttl?: Duration | undefined
-}
-
-/** What is kept of direct messages for users who are away. */
-export interface InboxOptions {
-  /**
-   * Messages a user; the oldest go first, and who missed them is told with `reset`.
-   * @default 100
-   */
-  size?: number | undefined
-  /**
-   * How long, in milliseconds or as `'24h'`.
-   * @default '24h'
-   */
-  ttl?: Duration | undefined
-}
-
 /** How dead connections are found. */
 export interface HeartbeatOptions {
   /**
@@ -226,66 +204,6 @@ export interface HealthOptions {
  */
 export type OriginFunction = (origin: string, request: FastifyRequest) => boolean | Promise<boolean>
 
-/** A Redis Cluster. Needs Redis 7 or Valkey, for sharded Pub/Sub. */
-export interface RedisClusterOption {
-  /** Some of its nodes, from which the others are found. */
-  nodes: readonly ClusterNode[]
-  /** As ioredis takes them; credentials and TLS are in `redisOptions`. */
-  options?: ClusterOptions | undefined
-}
-
-/**
- * One Redis: a URL (`redis://user:password@host:6379/0`, `rediss://` for TLS, or the path of a Unix socket), ioredis options
- * (`{ host, port, username, password, db, tls }`, `{ sentinels, name }`), a cluster, or an instance of ioredis. Of an instance only the
- * options are used, for connections of this package's own: it is neither used nor closed.
- */
-export type RedisServer = string | Redis | Cluster | RedisOptions | { cluster: RedisClusterOption }
-
-/** How the nodes of a cluster use Redis. */
-export interface RedisSettings {
-  /**
-   * First part of every key and channel: separates applications that share a Redis. 1 to 64 bytes without braces, spaces and control
-   * characters.
-   * @default 'realtime'
-   */
-  prefix?: string | undefined
-  /**
-   * Replicas that must have a message before it is acknowledged, so that a failover does not lose it; 0 to 10. Fewer than that within
-   * `replicaTimeout` is `timeout`: the message may be there all the same.
-   * @default 0
-   */
-  replicas?: number | undefined
-  /**
-   * How long to wait for `replicas`; 10 ms to 1 minute.
-   * @default '1s'
-   */
-  replicaTimeout?: Duration | undefined
-  /**
-   * How often each link is tried; 100 ms to 1 minute. One that is dead is noticed within twice this time.
-   * @default '5s'
-   */
-  probe?: Duration | undefined
-  /**
-   * How long a node may be out of touch before the others take it for dead and its users for gone; 1 s to 10 minutes. At least three
-   * times `probe` is advised.
-   * @default '15s'
-   */
-  lease?: Duration | undefined
-  /**
-   * How long any one call may take, and how long `register` waits for Redis; 100 ms to 1 minute.
-   * @default '5s'
-   */
-  timeout?: Duration | undefined
-}
-
-/** Where Redis is, for {@link RedisSettings} beside it. Either one of these, or ioredis options in their place. */
-export type RedisPlace =
-  | { url: string }
-  | { client: Redis | Cluster }
-  | { cluster: RedisClusterOption }
-  | { shards: readonly RedisServer[] }
-  | RedisOptions
-
 /** Options of the plugin. A wrong or misspelt one fails at `register` and names itself. */
 export interface RealtimeOptions {
   /**
@@ -311,7 +229,7 @@ export interface RealtimeOptions {
    * redis: { shards: ['redis://a', 'redis://b'], prefix: 'shop' }
    * ```
    */
-  redis?: RedisServer | readonly RedisServer[] | (RedisPlace & RedisSettings) | undefined
+  redis?: RedisOption | undefined
   /** Policies by pattern: `defineRooms({ ... })`, or plain objects. More may be declared with `fastify.realtime.room`. */
   rooms?: RoomMap | undefined
   /** Bounds on everything that comes from outside. */

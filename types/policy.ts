@@ -4,20 +4,7 @@ import type { Duration } from './duration.js'
 import type { EventMap, eventsOf } from './events.js'
 import type { LeaveReason, MessageOf } from './message.js'
 import type { RoomParams } from './pattern.js'
-
-/** How much of a room's past is kept for those who come back. Whichever bound is reached first drops the oldest entries. */
-export interface HistoryOptions {
-  /**
-   * Messages kept. Somebody who missed more is told (`recovered: false`, `trimmed`).
-   * @default 100
-   */
-  size?: number
-  /**
-   * Age of the oldest message kept, in milliseconds or as `'5m'`.
-   * @default '5m'
-   */
-  ttl?: Duration
-}
+import type { HistoryOptions } from './retention.js'
 
 /** How presence behaves in a room. */
 export interface PresenceOptions {

@@ -6,25 +6,9 @@ import type { RealtimeHookName, RealtimeHooks } from './hooks.js'
 import type { Jsonify } from './jsonify.js'
 import type { BroadcastEvents, DirectEvents, EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
 import type { DefinedRooms, RoomMap, RoomPolicy } from './policy.js'
+import type { PresencePage, PresencePageOptions } from './presence.js'
+import type { BroadcastResult, NotifyOptions, PublishResult } from './publish.js'
 import type { RegisteredApi } from './register.js'
-
-/** What a publish to a room resolves to. */
-export interface PublishResult {
-  /** Where the message stands in the room's log. Absent in a volatile room. */
-  readonly position?: string
-  /** The store's clock, epoch milliseconds. */
-  readonly timestamp: number
-  /** The key was used before with the same content: nothing was published now, this is the first one's result. */
-  readonly duplicate?: boolean
-}
-
-/** Options of {@link Realtime.notifyRoom}. */
-export interface NotifyOptions {
-  /** Idempotency key, 1 to 64 bytes; the server's keys are apart from those of users. */
-  key?: string
-  /** Shown as the sender. Without it the message comes from the server (`null`). */
-  userId?: string
-}
 
 /** Options of {@link Realtime.sendDirect}. */
 export interface DirectOptions {
@@ -62,43 +46,6 @@ export interface DirectResult {
   readonly duplicate?: boolean
   /** With `receipt: true` only. */
   readonly receipts?: Receipts
-}
-
-/** What {@link Realtime.broadcast} resolves to. */
-export interface BroadcastResult {
-  /** The store's clock, epoch milliseconds. */
-  readonly timestamp: number
-}
-
-/** One user in a room, all devices together. */
-export interface Member {
-  readonly userId: string
-  /** `online`, `away`, `busy` or the application's own. */
-  readonly status: string
-  /** What the user attached, if anything. */
-  readonly meta?: unknown
-  /** Connections of the user in the room now; 0 in the grace window after the last one dropped. */
-  readonly devices: number
-}
-
-/** Options of {@link Realtime.presence}. */
-export interface PresencePageOptions {
-  /** Continue after this user id. */
-  after?: string
-  /**
-   * Members in one answer, 1 to 100.
-   * @default 100
-   */
-  limit?: number
-}
-
-/** A page of members, ordered by user id. */
-export interface PresencePage {
-  readonly members: readonly Member[]
-  /** Members of the room altogether. */
-  readonly count: number
-  /** There are members after the last one here. */
-  readonly more?: boolean
 }
 
 /** A message as it stands in a room's log. */

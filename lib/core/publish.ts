@@ -98,8 +98,7 @@ export class Publisher {
   }
 
   key (scope: string, key: string, digestText: string): IdempotencyKey {
-    // A control character parts them, because no name has one: user ids may have colons.
-    return { id: `${scope}\0${key}`, digest: digestText, ttl: this.#options.keyTtl }
+    return idempotencyKey(scope, key, digestText, this.#options.keyTtl)
   }
 
   /**
@@ -260,6 +259,12 @@ function acknowledge (connection: Connection, frame: MessageFrame, result: Publi
     key,
     duplicate: result.status === 'duplicate'
   }))
+}
+
+/** @param scope - `s`: of servers; `u:<userId>`: of that user */
+export function idempotencyKey (scope: string, key: string, digestText: string, ttl: number): IdempotencyKey {
+  // A control character parts them, because no name has one: user ids may have colons.
+  return { id: `${scope}\0${key}`, digest: digestText, ttl }
 }
 
 export function digest (event: string, content: string): string {

@@ -25,6 +25,7 @@ interface Item {
   readonly kind: 'm' | 'r' | 'x'
   readonly data: string
   readonly retention: Retention
+  readonly keepBounds?: boolean
   readonly key?: IdempotencyKey
   /** Whom a removal takes out. */
   readonly user?: string
@@ -64,7 +65,12 @@ export interface Head {
 }
 
 /** A publication that is kept. */
-type Appendix = Omit<Publication, 'channel'> & { readonly channel: LogName, readonly retention: Retention }
+type Appendix = Omit<Publication, 'channel'> & {
+  readonly channel: LogName
+  readonly retention: Retention
+  /** The log's own bounds stay: `retention` is for a log that has none. For who does not know the policy of the channel. */
+  readonly keepBounds?: boolean
+}
 
 /** The logs in the store: the publishes of one turn to a channel are one call. */
 export class LogStore {
@@ -81,8 +87,8 @@ export class LogStore {
     this.#run = options.clock.id()
   }
 
-  append ({ channel, head, retention, key, receipt }: Appendix): Promise<PublishResult> {
-    return this.#add(channel, { kind: receipt === true ? 'r' : 'm', data: head, retention, key })
+  append ({ channel, head, retention, keepBounds, key, receipt }: Appendix): Promise<PublishResult> {
+    return this.#add(channel, { kind: receipt === true ? 'r' : 'm', data: head, retention, keepBounds, key })
   }
 
   async remove (channel: ChannelName, { userId, reason, retention }: Removal): Promise<Position> {
@@ -192,12 +198,13 @@ export class LogStore {
   async #send (channel: LogName, batch: readonly Item[]): Promise<PublishResult[]> {
     const { names, storeOf, clock, replicated } = this.#options
     const store = storeOf(channel)
-    const [{ retention } = { retention: CONTROL_RETENTION }] = batch
+    const [{ retention, keepBounds = false } = { retention: CONTROL_RETENTION }] = batch
     const id = `${this.#run}:${++this.#batches}`
     const written = names.key(channel, `batch:${id}`)
     const keys = [names.key(channel, 'head'), names.key(channel, 'log'), written, names.key(channel, 'removed')]
     const args: Array<string | number> = [
-      clock.id(), id, BATCH_TTL, store.fanOut, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW, batch.length
+      clock.id(), id, BATCH_TTL, store.fanOut, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW,
+      keepBounds ? 1 : 0, batch.length
     ]
     const places = new Map<string, number>()
     for (const { kind, data, key, user } of batch) {
@@ -220,10 +227,10 @@ function take (items: Item[]): Item[] {
   if (first === undefined) return []
   let bytes = 0
   let count = 0
-  for (const { data, retention } of items) {
+  for (const { data, retention, keepBounds } of items) {
     bytes += Buffer.byteLength(data)
     if (count > 0 && (count === MAX_ITEMS || bytes > MAX_BYTES)) break
-    if (retention.size !== first.retention.size || retention.ttl !== first.retention.ttl) break
+    if (retention.size !== first.retention.size || retention.ttl !== first.retention.ttl || keepBounds !== first.keepBounds) break
     count++
   }
   return items.splice(0, count)

@@ -75,7 +75,7 @@ export class NodeCalls {
   /** Resolves with the frame's timestamp. */
   async broadcast (head: string): Promise<number> {
     const timestamp = this.#options.clock.wall()
-    await this.#options.store().publish(this.#everybody, BROADCAST + finishFrame(head, timestamp))
+    await this.#options.store().publish(this.#everybody, broadcastEnvelope(finishFrame(head, timestamp)))
     return timestamp
   }
 
@@ -257,6 +257,11 @@ export class NodeCalls {
     // Without a link nobody is told; whoever asked names this node among the unreachable.
     store().publish(this.#repliesTo(to), fits ? answer : `${start},"failed":true}`).catch(() => {})
   }
+}
+
+/** For the channel of all nodes. */
+export function broadcastEnvelope (frame: string): string {
+  return BROADCAST + frame
 }
 
 const FAILED = Symbol('failed')

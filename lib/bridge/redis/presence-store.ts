@@ -1,5 +1,4 @@
 import type { Clock } from '../../clock.js'
-import type { Member } from '../../protocol/frames.js'
 import { INITIAL_STATUS } from '../bridge.js'
 import type { ChannelName, PresenceSnapshot, PresenceUpdate, BridgeError } from '../bridge.js'
 import type { Agenda } from '../memory/agenda.js'
@@ -10,11 +9,11 @@ import type { Change } from './holdings-lanes.js'
 import type { Incarnation, Lease } from './lease.js'
 import type { Names } from './names.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
+import { readPresence } from './presence-read.js'
 import { loadScript } from './script.js'
 import type { Reply, Store } from './store.js'
 
 const APPLY = loadScript('sender', 'presence', 'presence-apply')
-const READ = loadScript('sender', 'presence', 'presence-read')
 const SWEEP = loadScript('sender', 'presence', 'presence-sweep')
 
 export interface PresenceStoreOptions {
@@ -232,15 +231,8 @@ export class PresenceStore {
     return storeOf(channel).run(script, [names.key(channel, 'presence'), names.key(channel, 'presence-senders')], args)
   }
 
-  async #read (channel: ChannelName, epoch: string, known: PresencePlace | null): Promise<PlacedSnapshot> {
-    const place = known === null ? ['', '', ''] : [known.epoch, known.version, known.chain]
-    const [newEpoch, version, chain, ...fields] = listOf(await this.#run(READ, channel, [epoch, ...place])).map(String)
-    const members: Member[] = []
-    for (let index = 0; index < fields.length; index += 4) {
-      const [userId = '', devices, status = '', meta = ''] = fields.slice(index, index + 4)
-      members.push(readMember(userId, Number(devices), status, meta))
-    }
-    return { epoch: newEpoch ?? '', version: Number(version), chain: chain ?? '', members }
+  #read (channel: ChannelName, epoch: string, known: PresencePlace | null): Promise<PlacedSnapshot> {
+    return readPresence(this.#options.storeOf(channel), this.#options.names, channel, epoch, known)
   }
 
   #attached (
@@ -336,12 +328,6 @@ export class PresenceStore {
   #settle (channel: ChannelName, room: Room): void {
     if (room.members.size === 0 && room.lingering.size === 0 && this.#rooms.get(channel) === room) this.#rooms.delete(channel)
   }
-}
-
-function readMember (userId: string, devices: number, status: string, meta: string): Member {
-  const knownStatus: string = JSON.parse(status)
-  const knownMeta: unknown = meta === '' ? undefined : JSON.parse(meta)
-  return { userId, status: knownStatus, ...(knownMeta !== undefined && { meta: knownMeta }), devices }
 }
 
 function listOf (reply: Reply | undefined): readonly Reply[] {

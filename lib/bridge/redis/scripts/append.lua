@@ -2,7 +2,8 @@
 --
 -- KEYS: head, log, result of the batch, recent removals, then each idempotency key once.
 -- ARGV: epoch for a log that begins here, batch id, how long the result is kept, PUBLISH or SPUBLISH, the channel,
---       entries kept, age kept, how long the head is kept, window of removals, number of items, then for each item:
+--       entries kept, age kept, how long the head is kept, window of removals, 1 if bounds that the log has stay as they are (the three
+--       above are for a log that has none), number of items, then for each item:
 --       kind (m: message, r: message that asks for receipts, x: removal), data (for m and r the frame without its end),
 --       number of its key among KEYS (0: none), digest, how long the key is kept, user removed.
 -- Reply: a line for each item: `p` (published) or `d` (duplicate) with epoch, offset, chain and time, or `c` (conflict).
@@ -15,18 +16,19 @@ local known = {}
 for key = 5, #KEYS do known[key] = redis.call('GET', KEYS[key]) end
 redis.call('ZCARD', KEYS[4])
 
-local size, ttl = tonumber(ARGV[6]), tonumber(ARGV[7])
+local size, ttl, headTtl = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = now()
 local head = open(ARGV[1])
 local first = { o = head.o, c = head.c }
 local results, sent = {}, {}
-local base = 10
+local base = 11
 
 -- What was too old by the former bounds stays gone although the new ones are longer.
 trim(head.r, time)
-head.r, head.m = ttl, tonumber(ARGV[8])
+if ARGV[10] == '1' and head.s > 0 then size, ttl, headTtl = head.s, head.r, head.m end
+head.s, head.r, head.m = size, ttl, headTtl
 
-for item = 1, tonumber(ARGV[10]) do
+for item = 1, tonumber(ARGV[11]) do
   local kind, data, key, digest, keyTtl, user = unpack(ARGV, base + 1, base + 6)
   base = base + 6
   local earlier = known[tonumber(key)]

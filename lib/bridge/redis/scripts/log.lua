@@ -1,6 +1,7 @@
 -- What the scripts of a channel's log have in common. KEYS[1]: the log's head (a hash), KEYS[2]: the log (a stream).
 --
--- Head: e epoch, o offset, c chain, r how long in ms an entry is kept, m how long in ms the head outlives its last use.
+-- Head: e epoch, o offset, c chain, s entries kept at most, r how long in ms an entry is kept, m how long in ms the head outlives its last
+-- use. s and r are 0 until the first entry.
 -- Entry: its id is <offset>-0; fields c chain, p the chain before it, t its time, k its kind, d its data, in this order.
 
 local META, LOG = KEYS[1], KEYS[2]
@@ -21,21 +22,21 @@ local function offsetOf (entry)
 end
 
 local function writeHead (head)
-  redis.call('HSET', META, 'e', head.e, 'o', int(head.o), 'c', head.c, 'r', int(head.r), 'm', int(head.m))
+  redis.call('HSET', META, 'e', head.e, 'o', int(head.o), 'c', head.c, 's', int(head.s), 'r', int(head.r), 'm', int(head.m))
 end
 
 -- Every use of a log begins here: a head that is lost, or contradicts the newest entry, begins another log. `open` of lib/bridge/judge.ts.
 local function open (epoch)
-  local meta = redis.call('HMGET', META, 'e', 'o', 'c', 'r', 'm')
+  local meta = redis.call('HMGET', META, 'e', 'o', 'c', 'r', 'm', 's')
   local head
   if meta[1] then
-    head = { e = meta[1], o = tonumber(meta[2]), c = meta[3], r = tonumber(meta[4]), m = tonumber(meta[5]) }
+    head = { e = meta[1], o = tonumber(meta[2]), c = meta[3], s = tonumber(meta[6] or 0), r = tonumber(meta[4]), m = tonumber(meta[5]) }
     local last = redis.call('XREVRANGE', LOG, '+', '-', 'COUNT', 1)[1]
     if last and (offsetOf(last) ~= head.o or last[2][2] ~= head.c) then head = nil end
   end
   if not head then
     redis.call('DEL', LOG)
-    head = { e = epoch, o = 0, c = '0', r = 0, m = DAY }
+    head = { e = epoch, o = 0, c = '0', s = 0, r = 0, m = DAY }
     writeHead(head)
   end
   redis.call('PEXPIRE', META, int(head.m))
