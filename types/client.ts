@@ -60,17 +60,19 @@ export type TokenReason = 'connect' | 'expired' | 'expiring'
 /** How long to wait between attempts to connect. */
 export interface BackoffOptions {
   /**
-   * The shortest wait, in ms, at least 10. The first one is between this and twice as much.
+   * The shortest wait, in ms, 10 to 3,600,000; what is less, or no number, counts as 10. The first one is between this and twice as
+   * much.
    * @default 500
    */
   min?: number | undefined
   /**
-   * The longest wait, in ms; a server that asks for more gets more.
+   * The longest wait, in ms, up to 3,600,000; one below `min`, or no number, counts as `min`. A server that asks for more gets more,
+   * up to an hour on top.
    * @default 20000
    */
   max?: number | undefined
   /**
-   * Attempts in a row that may fail before the client gives up (`closed`, reason `attempts`).
+   * Attempts in a row that may fail before the client gives up (`closed`, reason `attempts`): 0 gives up at the first failure.
    * @default Infinity
    */
   attempts?: number | undefined
@@ -78,13 +80,18 @@ export interface BackoffOptions {
 
 /** A message that waits for its acknowledgement. JSON throughout, so that storage can keep it. */
 export interface StoredMessage {
+  /** Names it, in its room and for its user. */
   readonly key: string
   readonly roomId: string
   readonly event: string
+  /** As JSON left it when it was queued. */
   readonly content: unknown
-  /** When it was queued, epoch ms; larger for every further message. */
+  /** When it was queued, epoch ms; larger for every further message, also where the clock was set back. */
   readonly at: number
-  /** Who queued it, where that was known. It is never sent as anybody else. */
+  /**
+   * Who queued it. It is never sent as anybody else. Before the client's first connection nobody knows, and it becomes that of whoever
+   * is connected when it is sent: a store must not be shared by users, see `localStorageQueue`.
+   */
   readonly userId?: string
   /** When it was first sent without an answer, epoch ms. */
   readonly sentAt?: number
@@ -105,8 +112,9 @@ export interface StoredMessage {
  */
 export interface QueueStorage {
   /**
-   * Everything stored, in the order of `at`; asked once for every `connect()`. A client does not wait longer for it than its `timeout`,
-   * and takes what comes later when it comes.
+   * Everything stored, in the order of `at`; asked when the client begins, and again when it begins after `closed`. It does not wait
+   * longer for it than its `timeout`, reports that, and takes what comes later when it comes. All of it is taken, also beyond the
+   * queue's `size`; `publish` rejects with `queue_full` until enough of it is sent.
    */
   load (): readonly StoredMessage[] | Promise<readonly StoredMessage[]>
   /** Adds a message, or replaces the one with its room and key. Calls for one message must not overtake each other. */
@@ -141,12 +149,15 @@ export interface WebStorage {
 
 /** Options of `createClient`. */
 export interface ClientOptions {
-  /** The server's WebSocket route: absolute (`ws`, `wss`, `http`, `https`), or in browsers relative to the page. */
+  /**
+   * The server's WebSocket route: absolute (`ws`, `wss`, `http`, `https`), or in browsers relative to the page as it is now. Anything
+   * else is a `TypeError` of `createClient`; where pages are rendered on a server there is no page to be relative to.
+   */
   url: string
   /**
    * Gives the JWT, asked when there is none yet and whenever the last one is over or about to be. `null`: nobody is signed in, the
-   * client stops (`closed`, reason `signed-out`). A failure is reported and tried again after the backoff. Without it the browser's
-   * cookie speaks.
+   * client stops (`closed`, reason `signed-out`). A failure is reported and tried again after the backoff; one that takes longer than
+   * `timeout` ends the attempt. Without it the browser's cookie speaks. Of another user than before the inbox begins with a `reset`.
    */
   getToken?: ((request: { reason: TokenReason }) => string | null | Promise<string | null>) | undefined
   /**
@@ -163,25 +174,26 @@ export interface ClientOptions {
   /** Waits between attempts to connect. */
   backoff?: BackoffOptions | undefined
   /**
-   * How long an answer, or a connection with everything it takes, may take; in ms.
+   * How long an answer, a connection with everything it takes, or a load of the queue's storage may take; in ms, 1 to 2^31 - 1. What
+   * is out of these bounds is over at once.
    * @default 10000
    */
   timeout?: number | undefined
   /** Messages that wait for a connection or an answer. */
   queue?: {
     /**
-     * How many may wait; `publish` rejects with `queue_full` beyond it.
+     * How many may wait; `publish` rejects with `queue_full` beyond it. What is no number is 0.
      * @default 1000
      */
     size?: number | undefined
     /**
-     * How many may be on their way at a time. Where the server refuses one of them for a moment (`rate_limited`, `unavailable`), those
-     * behind it may come first; 1 keeps the order even then, at the price of a round trip a message. After such a refusal it is 1 until
-     * a message got through.
+     * How many may be on their way at a time, at least 1. Where the server refuses one of them for a moment (`rate_limited`,
+     * `unavailable`), those behind it may come first; 1 keeps the order even then, at the price of a round trip a message. After such a
+     * refusal it is 1 until a message got through.
      * @default 32
      */
     inFlight?: number | undefined
-    /** Where they survive a reload. By default nowhere. */
+    /** Where they survive a reload: `localStorageQueue(userId)`, `indexedDbQueue(userId)` or one's own. By default nowhere. */
     storage?: QueueStorage | undefined
   } | undefined
   /** Position at which direct messages begin: what `client.inbox` was, or `'start'` for all that is kept. By default: from now on. */
@@ -302,7 +314,10 @@ export interface BroadcastMessage<Event extends string = string, Content = unkno
   readonly timestamp: number
 }
 
-/** A member came, went or changed. */
+/**
+ * A member came, went or changed while this client was connected. What happened while it was not is in `members` as soon as the room is
+ * joined again, and in no event: read them in `onChange`.
+ */
 export interface PresenceEvent extends Member {
   readonly roomId: string
   readonly change: PresenceChange
@@ -454,7 +469,10 @@ export interface Room<Events> {
   /** Who types, by user id, live. */
   readonly typing: Users
 
-  /** Resolves when the server has acknowledged the membership; rejects when it refuses. */
+  /**
+   * Resolves when the server has acknowledged the membership and the client is connected, at once if that is so. Rejects with
+   * {@link RealtimeFailure}: the server's refusal, `left`, `closed`.
+   */
   ready (): Promise<void>
   /** Hears an event: a message's, or `presence`, `typing`, `reset`, `left`, `error`. */
   on<Name extends EventName<Events> | keyof RoomSignals> (event: Name, handler: (value: RoomEvent<Events, Name>) => unknown): Off
@@ -465,7 +483,7 @@ export interface Room<Events> {
   /** Messages as they arrive. Ends with the room or the client. */
   messages (options?: {
     /**
-     * Messages that may wait to be read; one more ends the iteration with `overflow`.
+     * Messages that may wait to be read; one more ends the iteration with `overflow`. What is no number is too few.
      * @default 1000
      */
     limit?: number | undefined
@@ -482,13 +500,21 @@ export interface Room<Events> {
   publish<Event extends EventName<Events>> (
     event: Event, content: EventContent<Events, Event>, options?: { key?: string | undefined }
   ): Promise<Published>
-  /** Reads the room's log. */
+  /**
+   * Reads the room's log; the room's position stays. Rejects with {@link RealtimeFailure}: `bad_request` in a volatile room or for a
+   * `limit` out of bounds, `not_member`, `timeout`, `aborted`, `disconnected`, `closed`.
+   */
   history (options?: ClientHistoryOptions & RequestOptions): Promise<ClientHistoryPage<ClientMessageOf<Events>>>
   /** Tells the others that this user types, and goes on telling them until `false`, a message or `leave`. Never queued. */
   setTyping (typing: boolean): void
-  /** Sets this user's status and meta in the room (`meta: null` clears it), now and after every reconnect. Never queued. */
+  /**
+   * Sets this user's status (1 to 64 bytes) and meta (JSON of at most 2 KiB; `null` clears it) in the room, now and after every reconnect.
+   * Never queued; a refusal is an `error` of the room.
+   *
+   * @throws TypeError - `meta` is no JSON
+   */
   setPresence (presence: { status?: string, meta?: unknown }): void
-  /** Leaves. Nothing of the room is emitted any more; messages that were not sent are given up. */
+  /** Leaves. Nothing of the room is emitted any more; messages that were not sent are given up, their promises reject with `left`. */
   leave (): void
 }
 
@@ -558,11 +584,25 @@ export interface Client<Api = unknown> {
    * The room with this id: joined now, or as soon as there is a connection. The same object for the same id.
    *
    * Attach handlers in the same turn: messages are not kept for those that come later.
+   *
+   * @example
+   * ```ts
+   * const room = client.room('chat:42', { history: 20 })
+   * room.on('message', ({ userId, content }) => show(userId, content.text))
+   * room.on('reset', () => reloadFromApi())
+   * await room.send({ text: 'hi' })
+   * ```
    */
   room<const Id extends string> (id: Id & KnownRoom<Api, Id>, options?: RoomOptions): Room<RoomEvents<Api, Id>>
   /**
    * Asks a handler of the server. Never sent twice: a connection that breaks before the answer rejects with `disconnected`. Waits for
-   * a connection within its timeout.
+   * a connection within its timeout. Rejects with {@link RealtimeFailure} (the server's refusal, `timeout`, `aborted`, `closed`), with
+   * `TypeError` where the content is no JSON.
+   *
+   * @example
+   * ```ts
+   * const { price } = await client.call('order.quote', { sku }, { timeout: 5_000, signal })
+   * ```
    */
   call<Name extends EventName<CallsOf<Api>>> (
     event: Name, content: CallInput<Api, Name>, options?: RequestOptions

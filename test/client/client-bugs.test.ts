@@ -2,7 +2,7 @@
 import t from 'tap'
 import { createFakeClock } from '../helpers/clock.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { createSdk, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, untilStatus } from '../helpers/sdk.js'
 
 const message = (content: unknown, position: string, roomId = 'chat:1'): object =>
   ({ type: 'message', roomId, event: 'message', userId: 'bob', content, timestamp: 1, position })
@@ -17,10 +17,7 @@ await t.test('#425: the position has moved when a handler sees the message', asy
     throw new Error('in the handler')
   })
   client.on('direct', ({ position }) => seen.push([position, client.inbox]))
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   const got = new Promise((resolve) => client.on('broadcast', resolve))
   peer.send(message('a', 'p1'))
   peer.send({ type: 'direct', event: 'note', userId: null, content: 1, timestamp: 1, position: 'i1' })
@@ -119,10 +116,7 @@ await t.test('#398: after sleep a timer that is overdue does not beat the ack th
   const clock = createFakeClock()
   const { client } = createSdk(t, server, 'ann', { clock })
   const room = client.room('chat:1')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   const sent = room.send('once')
   const call = client.call('ask', 1, { timeout: 5_000 })
   const asked = await peer.next('call')
@@ -141,10 +135,7 @@ await t.test('#423: after sleep, what waits in the socket counts before silence 
   const { client, sockets } = createSdk(t, server, 'ann', { clock })
   const states: string[] = []
   client.on('status', ({ state, reason }) => states.push(`${state} ${reason ?? ''}`))
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   clock.stall(3_600_000)
   t.equal(client.status.state, 'connected', 'nothing is concluded from a timer that is late')
   const probe = await peer.next('pong')
@@ -225,10 +216,7 @@ await t.test('#401: 4401 without getToken is not the end: a cookie may be renewe
   await peer.resumed()
   await untilStatus(client, 'connected')
   peer.ws.close(4401)
-  const next = await server.peer()
-  next.welcome()
-  await next.resumed()
-  await untilStatus(client, 'connected')
+  await admit(server, client)
 })
 
 await t.test('go#160: a position is taken over whole, so none is made of two logs', async (t) => {

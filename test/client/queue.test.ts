@@ -3,7 +3,7 @@ import type { FailedMessage, QueueStorage, StoredMessage } from '../../lib/clien
 import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { createSdk, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, untilStatus } from '../helpers/sdk.js'
 
 /** Storage in memory, that several clients can use one after the other. */
 function createStorage (): QueueStorage & { readonly kept: Map<string, StoredMessage> } {
@@ -82,10 +82,7 @@ await t.test('a retryable refusal: one at a time until one got through, in the s
   const clock = createFakeClock()
   const { client } = createSdk(t, server, 'ann', { clock })
   const room = client.room('chat:1')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   const sent = [1, 2, 3].map((content) => room.send(content))
   for (let i = 0; i < 3; i++) {
     const { id, key } = await peer.next('message')
@@ -172,10 +169,7 @@ await t.test('an outcome that is not known within the time of keys is reported a
   const failed: FailedMessage[] = []
   client.on('failed', (message) => failed.push(message))
   const room = client.room('chat:1')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   const doubtful = t.rejects(room.send('doubtful'), { code: 'unknown' })
   await peer.next('message')
   peer.ws.terminate()

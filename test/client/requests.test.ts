@@ -3,7 +3,7 @@ import { RealtimeError } from '../../lib/client/index.js'
 import { createApp } from '../helpers/app.js'
 import { gate } from '../helpers/events.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { createSdk, heard, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, heard, untilStatus } from '../helpers/sdk.js'
 
 const rooms = { 'chat:{id}': { join: () => true, publish: 'members' as const } }
 
@@ -56,10 +56,7 @@ await t.test('timeout, signal and close', async (t) => {
   const server = await createScriptedServer(t)
   const { client } = createSdk(t, server, 'ann')
   await t.rejects(client.call('x', 1, { timeout: 20 }), { code: 'timeout' }, 'while there is no connection')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   t.equal(peer.frames.filter(({ type }) => type === 'call').length, 0, 'what was given up is not sent later')
   await t.rejects(client.call('x', 1, { timeout: 20 }), { code: 'timeout' })
   const late = await peer.next('call')
@@ -78,10 +75,7 @@ await t.test('timeout, signal and close', async (t) => {
 await t.test('many requests, each with its own answer, in any order', async (t) => {
   const server = await createScriptedServer(t)
   const { client } = createSdk(t, server, 'ann')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   const calls = Array.from({ length: 20 }, (_, i) => client.call('echo', i))
   const asked = await Promise.all(calls.map(() => peer.next('call')))
   t.equal(new Set(asked.map(({ id }) => id)).size, 20)

@@ -4,7 +4,7 @@ import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
 import type { Peer } from '../helpers/scripted-server.js'
-import { createSdk, heard, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, heard, untilStatus } from '../helpers/sdk.js'
 
 const open = { join: () => true, publish: 'members' as const }
 const rooms = { 'chat:{id}': { ...open, presence: { grace: '1s' as const }, typing: true }, 'plain:{id}': open }
@@ -88,10 +88,7 @@ await t.test('typing: repeated while it lasts, ended by false, by a message and 
   const { client } = createSdk(t, server, 'ann', { clock })
   const room = client.room('chat:1')
   room.setTyping(true)
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   t.match(await peer.next('typing'), { typing: true, roomId: 'chat:1' }, 'told as soon as there is somebody to tell')
   room.setTyping(true)
   clock.advance(3_000)
@@ -121,10 +118,7 @@ await t.test('who types: forgotten after eight seconds, told once', async (t) =>
   const room = client.room('chat:1')
   const events: unknown[] = []
   room.on('typing', ({ userId, typing }) => events.push([userId, typing]))
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   const type = (userId: string, typing: boolean): void => peer.send({ type: 'typing', roomId: 'chat:1', userId, typing })
   type('bob', true)
   type('bob', true)

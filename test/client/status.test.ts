@@ -6,7 +6,7 @@ import type { Status } from '../../lib/client/index.js'
 import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { createSdk, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, untilStatus } from '../helpers/sdk.js'
 
 await t.test('one event for every change, with the reason', async (t) => {
   const server = await createScriptedServer(t)
@@ -21,10 +21,7 @@ await t.test('one event for every change, with the reason', async (t) => {
   await connected
   await client.connect()
   first.ws.close(1012)
-  const second = await server.peer()
-  second.welcome()
-  await second.resumed()
-  await untilStatus(client, 'connected')
+  const second = await admit(server, client)
   second.ws.close(4403, 'banned')
   await untilStatus(client, 'closed')
   t.match(seen.map(({ state, reason, code }) => ({ state, reason, code })), [
@@ -58,10 +55,7 @@ await t.test('every close code leads to what the table of the protocol says', as
   for (const code of codes) {
     const reasons: string[] = []
     const { client } = createSdk(t, server, 'ann', { getToken: ({ reason }) => { reasons.push(reason); return server.token() } })
-    const peer = await server.peer()
-    peer.welcome()
-    await peer.resumed()
-    await untilStatus(client, 'connected')
+    const peer = await admit(server, client)
     const { action } = closeCode(code)
     const next = new Promise<Status>((resolve) => client.on('status', resolve))
     peer.ws.close(code)
@@ -91,10 +85,7 @@ await t.test('waits grow with full jitter between floor and limit, and start ove
   }
   for (const [i, wait] of waits.entries()) t.ok(wait >= 500 && wait <= Math.min(20_000, 500 * 2 ** (i + 1)), `wait ${i}: ${wait}`)
   t.equal(new Set(waits).size, waits.length, 'no two alike')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   clock.advance(6_000)
   peer.ws.terminate()
   const { retryAt = 0, attempt } = await untilStatus(client, 'waiting')
@@ -116,10 +107,7 @@ await t.test('goaway: the socket is used on, closed in time with its reason, and
   const clock = createFakeClock()
   const { client } = createSdk(t, server, 'ann', { clock })
   const room = client.room('chat:1')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   clock.advance(10_000)
   peer.send({ type: 'goaway', reconnectIn: 1_830 })
   const sent = room.send('still here')
@@ -179,10 +167,7 @@ await t.test('a clock that is set back does not make a dead connection look aliv
   const server = await createScriptedServer(t)
   const clock = createFakeClock()
   const { client } = createSdk(t, server, 'ann', { clock, backoff: {} })
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  await admit(server, client)
   clock.setWall(clock.wall() - 86_400_000)
   clock.advance(40_100)
   t.match(client.status, { state: 'waiting', reason: 'silent' })
@@ -196,10 +181,7 @@ await t.test('signs of the network: a probe while connected, an earlier attempt 
   const server = await createScriptedServer(t)
   const clock = createFakeClock()
   const { client } = createSdk(t, server, 'ann', { clock, backoff: {} })
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   page.dispatchEvent(new Event('visibilitychange'))
   page.dispatchEvent(new Event('online'))
   const { id } = await peer.next('pong')
@@ -291,10 +273,7 @@ await t.test('closed, it has no timers left', async (t) => {
   const clock = createFakeClock()
   const { client } = createSdk(t, server, 'ann', { clock })
   const room = client.room('chat:1')
-  const peer = await server.peer()
-  peer.welcome()
-  await peer.resumed()
-  await untilStatus(client, 'connected')
+  const peer = await admit(server, client)
   room.setTyping(true)
   void room.send('a')
   client.call('x', 1).catch(() => {})

@@ -3,6 +3,7 @@ import { WebSocket } from 'ws'
 import { createClient } from '../../lib/client/index.js'
 import type { Client, ClientOptions, SocketClass, Status } from '../../lib/client/index.js'
 import type { TestApp } from './app.js'
+import type { Peer as ScriptedPeer, ScriptedServer } from './scripted-server.js'
 
 /** A `WebSocket` class that remembers its instances, so that a test can cut them off. */
 export interface Sockets {
@@ -66,6 +67,15 @@ export function untilStatus (client: Client, state: Status['state']): Promise<St
       resolve(status)
     })
   })
+}
+
+/** Lets the next connection of a client in, with its rooms at `p0`, and waits until it knows. */
+export async function admit (server: ScriptedServer, client: Client): Promise<ScriptedPeer> {
+  const peer = await server.peer()
+  peer.welcome()
+  await peer.resumed()
+  await untilStatus(client, 'connected')
+  return peer
 }
 
 /** Resolves with the first value of an event that fits. */
