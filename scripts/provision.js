@@ -5,13 +5,22 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Environment variables that name another program, the names it may have on the PATH, and its Debian package. */
+/**
+ * Environment variables that name another program, the names it may have on the PATH, and its Debian package. For Python also the modules
+ * that it must be able to import, with their packages: there may be several of it, and Debian's packages are for Debian's own.
+ */
 const programs = [
   { variable: 'CHROMIUM', names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'], apt: 'chromium' },
   { variable: 'REDIS_SERVER', names: ['redis-server', 'valkey-server'], apt: 'redis-server' },
   // Not NGINX: nginx itself takes that for the sockets it inherits.
   { variable: 'NGINX_PROGRAM', names: ['nginx'], apt: 'nginx' },
-  { variable: 'HAPROXY_PROGRAM', names: ['haproxy'], apt: 'haproxy' }
+  { variable: 'HAPROXY_PROGRAM', names: ['haproxy'], apt: 'haproxy' },
+  {
+    variable: 'PYTHON',
+    names: ['python3'],
+    apt: 'python3',
+    modules: { redis: 'python3-redis', fastapi: 'python3-fastapi', uvicorn: 'python3-uvicorn', aiohttp: 'python3-aiohttp' }
+  }
 ]
 
 /** Where Debian puts programs that are started by the system, and where the PATH of ordinary users does not look. */
@@ -22,12 +31,13 @@ const PATIENCE = 10 * 60_000
 
 /** Where a program of {@link programs} is, by its Debian package; undefined: nowhere. */
 export function findProgram (apt) {
-  const { variable, names } = programs.find((program) => program.apt === apt)
+  const { variable, names, modules } = programs.find((program) => program.apt === apt)
+  const isUsable = (path) => isExecutable(path) && (modules === undefined || imports(path, Object.keys(modules)))
   const named = process.env[variable]
   // Whoever names one means that one: another is no substitute.
-  if (named) return isExecutable(named) ? named : undefined
+  if (named) return isUsable(named) ? named : undefined
   for (const folder of [...(process.env.PATH ?? '').split(delimiter).filter(Boolean), ...system]) {
-    for (const name of names) if (isExecutable(join(folder, name))) return join(folder, name)
+    for (const name of names) if (isUsable(join(folder, name))) return join(folder, name)
   }
 }
 
@@ -38,6 +48,10 @@ function isExecutable (path) {
   } catch {
     return false
   }
+}
+
+function imports (python, modules) {
+  return spawnSync(python, ['-c', `import ${modules.join(', ')}`], { stdio: 'ignore', timeout: 60_000 }).status === 0
 }
 
 /** Runs apt-get without asking anybody. Returns why it failed. */
@@ -57,19 +71,24 @@ function install (packages) {
   return aptGet('update') ?? aptGet(...args)
 }
 
+function packagesOf ({ apt, modules = {} }) {
+  return [apt, ...Object.values(modules)]
+}
+
 function provision () {
   const missing = programs.filter(({ apt }) => findProgram(apt) === undefined)
   if (missing.length === 0) return
-  for (const { variable } of missing) {
-    if (process.env[variable]) return `${variable} names ${process.env[variable]}, which is no program that can be run.`
+  for (const { variable, modules } of missing) {
+    const needs = modules === undefined ? '' : ` with the modules ${Object.keys(modules).join(', ')}`
+    if (process.env[variable]) return `${variable} names ${process.env[variable]}, which is no program that can be run${needs}.`
   }
-  const packages = missing.map(({ apt }) => apt)
+  const packages = missing.flatMap(packagesOf)
   console.log(`installing for the tests: ${packages.join(' ')}`)
   const problem = install(packages)
   const left = missing.filter(({ apt }) => findProgram(apt) === undefined)
   if (left.length === 0) return
   const wanted = left.map(({ apt, variable }) => `${apt} (or name one in ${variable})`)
-  return `The tests need ${wanted.join(', ')}: sudo apt-get install ${left.map(({ apt }) => apt).join(' ')}${problem === undefined ? '' : ` (failed here: ${problem})`}`
+  return `The tests need ${wanted.join(', ')}: sudo apt-get install ${left.flatMap(packagesOf).join(' ')}${problem === undefined ? '' : ` (failed here: ${problem})`}`
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

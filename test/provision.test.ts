@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -24,7 +24,7 @@ interface Programs {
 }
 
 /** What else the tests need; it is there from the beginning. */
-const OTHERS = ['redis-server', 'nginx', 'haproxy']
+const OTHERS = ['redis-server', 'nginx', 'haproxy', 'python3']
 
 /** A machine with nothing on it but what is given, and the tools to install more. */
 async function createMachine (t: Test, programs: (bin: string) => Programs = () => ({})): Promise<Machine> {
@@ -132,6 +132,25 @@ await t.test('says so too where there is no way to install anything', (t) => {
   t.equal(status, 1)
   t.match(stderr, /^The tests need chromium .+ \(failed here: spawnSync (?:env|sudo) ENOENT\)\n$/)
   t.end()
+})
+
+const PYTHON = 'python3 python3-redis python3-fastapi python3-uvicorn python3-aiohttp'
+
+await t.test('a Python that lacks a module is passed over, and its packages are installed where there is no other', async (t) => {
+  const machine = await createMachine(t, (bin) => ({ install: `echo > ${bin}/modules` }))
+  await machine.add('chromium')
+  const lacking = await machine.add('python3', `[ "$2" = 'import redis, fastapi, uvicorn, aiohttp' ] && [ -e ${machine.bin}/modules ]`)
+  t.strictSame(await machine.provision({ env: { PYTHON: lacking } }), {
+    code: 1, out: [], err: [`PYTHON names ${lacking}, which is no program that can be run with the modules redis, fastapi, uvicorn, aiohttp.`], asked: []
+  })
+  // Another one further down the PATH.
+  await mkdir(join(machine.bin, 'later'))
+  await machine.add('later/python3')
+  t.strictSame(await machine.provision({ env: { PATH: `${machine.bin}:${machine.bin}/later` } }), { code: 0, out: [], err: [], asked: [] })
+
+  const { code, out, asked } = await machine.provision()
+  t.strictSame({ code, out }, { code: 0, out: [`installing for the tests: ${PYTHON}`] })
+  t.match(asked, [new RegExp(`install --no-install-recommends ${PYTHON}$`)])
 })
 
 await t.test('a folder is no program', (t) => {
