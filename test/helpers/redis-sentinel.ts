@@ -11,7 +11,7 @@ import { until } from './until.js'
 /** A master, its replicas, and a sentinel that replaces it soon after it is gone. */
 export interface SentinelGroup {
   /** For the option `redis`. */
-  readonly options: { readonly sentinels: ReadonlyArray<{ readonly host: string, readonly port: number }>, readonly name: string }
+  readonly options: { readonly sentinels: Array<{ host: string, port: number }>, readonly name: string }
   readonly servers: readonly RedisServer[]
   /** Which of them is the master, by what the sentinel says. */
   master (): Promise<RedisServer>
