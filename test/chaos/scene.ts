@@ -20,9 +20,9 @@ export const PROBE = 500
 export const TIMEOUT = 2_000
 
 export const rooms: NonNullable<RealtimeOptions['rooms']> = {
-  'chat:{id}': { join: () => true, publish: 'members', history: { size: 10_000 } },
+  'chat:{id}': { join: () => true, publish: 'members', history: { size: 10_000 }, presence: {} },
   'live:{id}': { join: () => true, publish: 'members', history: false },
-  'quiet:{id}': { join: () => true, publish: 'server', presence: false }
+  'quiet:{id}': { join: () => true, publish: 'server' }
 }
 
 const PLENTY = { max: 1_000_000, timeWindow: '10s' } as const

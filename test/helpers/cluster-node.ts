@@ -8,7 +8,8 @@ import { freePort } from './redis.js'
 /** An application with the plugin in a process of its own, that can be killed. */
 export interface ClusterNode {
   readonly pid: number
-  readonly wsUrl: string
+  /** Where it listens. */
+  readonly port: number
   /** kill -9 */
   kill (): Promise<void>
   /** Stops it, as a machine that hangs; its sockets stay open. */
@@ -42,7 +43,7 @@ export async function startClusterNode (t: Test, { redis, lease }: ClusterNodeIn
   if (child.pid === undefined) throw new Error('the node was not started')
   return {
     pid: child.pid,
-    wsUrl: `ws://127.0.0.1:${port}/realtime`,
+    port,
     kill,
     pause: () => { child.kill('SIGSTOP') },
     resume: () => { child.kill('SIGCONT') }

@@ -34,13 +34,14 @@ export interface Proxy {
 /** How much of what a client sent is remembered, to tell links apart. */
 const REMEMBERED = 64 * 1024
 
-export async function startProxy (t: Test, port: number, host = '127.0.0.1'): Promise<Proxy> {
+/** @param port - of what stands behind it; a function is asked for every connection, as a load balancer decides */
+export async function startProxy (t: Test, port: number | (() => number), host = '127.0.0.1'): Promise<Proxy> {
   const links = new Map<ProxyLink, { client: Socket, server: Socket }>()
   const waiting = new Set<() => void>()
   let hole: { directions: readonly Direction[], which: (link: ProxyLink) => boolean } | null = null
 
   const proxy = createServer({ noDelay: true }, (client) => {
-    const server = connect({ port, host, noDelay: true })
+    const server = connect({ port: typeof port === 'number' ? port : port(), host, noDelay: true })
     let sent = ''
     /** Ways that have lost something: going on behind a gap would be nonsense in any protocol. */
     const broken = new Set<Direction>()

@@ -73,7 +73,8 @@ export class NodeState {
       clock,
       names,
       nodeId,
-      claim: span / 3,
+      // Redis takes whole numbers only.
+      claim: Math.ceil(span / 3),
       service,
       stores,
       sweepPresence: (channel, dead) => this.presence.sweep(channel, dead),
