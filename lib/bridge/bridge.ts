@@ -243,6 +243,10 @@ export type ChannelEvent =
    * counts from the beginning. The events behind it count on from its version.
    */
   | { readonly type: 'presence-snapshot', readonly snapshot: PresenceSnapshot }
+  /**
+   * The log goes on here, and what lies between is not delivered. Removals are, before it, as far as the bridge still knows of them
+   * ({@link CONTROL_RETENTION}): that a log is short must keep nobody in a room.
+   */
   | { readonly type: 'reset', readonly reason: GapReason, readonly position: Position }
 
 export interface IdempotencyKey {

@@ -1,11 +1,12 @@
 import type { Clock } from '../../clock.js'
+import { REMOVAL_WINDOW } from '../bridge.js'
 import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, SubscribeOptions, Subscription } from '../bridge.js'
 import { ListenerQueue } from '../listener-queue.js'
 import type { Subscriptions } from './connections.js'
 import { readEnvelope } from './envelope.js'
 import type { Envelope } from './envelope.js'
 import { LogFollower } from './follower.js'
-import type { LogStore } from './log-store.js'
+import type { Head, LogStore } from './log-store.js'
 import type { Names } from './names.js'
 import { PresenceFollower } from './presence-follower.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
@@ -70,11 +71,13 @@ export class Channels {
     }
     try {
       await subscriberOf(channel).add(name)
-      const [{ head, removals }, snapshot] = await Promise.all([logs.head(channel), withPresence ? presence.snapshot(channel) : undefined])
-      this.#follow(channel, followed, head, snapshot)
+      const [found, snapshot] = await Promise.all([logs.head(channel), withPresence ? presence.snapshot(channel) : undefined])
+      this.#follow(channel, followed, found, snapshot)
       // What waits for this promise runs in the microtask between these two, so it knows the head before what follows it.
       queueMicrotask(() => queueMicrotask(() => queue.start()))
-      return { head, removals, ...(snapshot !== undefined && { presence: { version: snapshot.version, members: snapshot.members } }), unsubscribe }
+      const removals = new Map<string, number>()
+      for (const [userId, { age }] of found.removals) if (age < REMOVAL_WINDOW) removals.set(userId, age)
+      return { head: found.head, removals, ...(snapshot !== undefined && { presence: { version: snapshot.version, members: snapshot.members } }), unsubscribe }
     } catch (error) {
       await unsubscribe()
       throw error
@@ -119,12 +122,12 @@ export class Channels {
     for (const channel of [...this.#followed.keys()]) this.#end(channel)
   }
 
-  #follow (channel: ChannelName, followed: Followed, head: LogFollower['position'], snapshot: PlacedSnapshot | undefined): void {
+  #follow (channel: ChannelName, followed: Followed, { head, removals }: Head, snapshot: PlacedSnapshot | undefined): void {
     const { clock, timeout, logs, presence, handlers } = this.#options
     const { queue } = followed
     const deliver = (event: ChannelEvent): void => queue.deliver(event)
     const failed = (error: unknown): void => handlers.onError?.(error)
-    followed.log = new LogFollower({ from: head, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
+    followed.log = new LogFollower({ from: head, removals, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
     if (snapshot !== undefined) {
       const read = (known: PresencePlace): Promise<PlacedSnapshot | null> => presence.changed(channel, known)
       followed.presence = new PresenceFollower({ clock, from: snapshot, patience: PATIENCE, timeout, deliver, failed, read })

@@ -1,13 +1,16 @@
 import type { GapReason } from '../../protocol/frames.js'
 import type { Position } from '../../protocol/position.js'
+import { CONTROL_RETENTION } from '../bridge.js'
 import type { ChannelEvent, Entry, RemovalEntry } from '../bridge.js'
 import { samePosition } from './envelope.js'
 import type { LogEnvelope } from './envelope.js'
-import type { Continuation } from './log-store.js'
+import type { Continuation, Removals } from './log-store.js'
 
 export interface LogFollowerOptions {
   /** Where it begins. */
   readonly from: Position
+  /** Those that are known by then. */
+  readonly removals?: Removals
   deliver (event: ChannelEvent): void
   /** Reads on from a position. */
   read (from: Position): Promise<Continuation>
@@ -18,6 +21,9 @@ export interface LogFollowerOptions {
 /** Positions remembered, to tell an old envelope from one of another history. */
 const REMEMBERED = 64
 
+/** Users whose last removal is remembered: as many as the store remembers. */
+const REMEMBERED_REMOVALS = CONTROL_RETENTION.size
+
 /**
  * One channel's log as a node hears it: each entry once and in order, whatever the fan-out lost, repeated or made up. Where an envelope
  * does not continue what was delivered, the log itself is asked; what arrives meanwhile is not kept, but read.
@@ -27,6 +33,8 @@ export class LogFollower {
   #last: Position
   /** Chains of the entries delivered last, by offset. */
   readonly #known = new Map<number, string>()
+  /** Where each user was removed last, as far as that was delivered: what is removed twice may have come back in between. */
+  readonly #removed = new Map<string, Position>()
   /** The reading that is under way. */
   #repairing: Promise<void> | null = null
   /** Something arrived, or may have been lost, since the read that is under way began. */
@@ -36,6 +44,7 @@ export class LogFollower {
   constructor (options: LogFollowerOptions) {
     this.#options = options
     this.#last = options.from
+    for (const [userId, { position }] of options.removals ?? []) this.#removed.set(userId, position)
   }
 
   get position (): Position {
@@ -81,11 +90,11 @@ export class LogFollower {
     try {
       while (this.#dirty && !this.#ended) {
         this.#dirty = false
-        const { head, gap, entries, more } = await this.#options.read(this.#last)
+        const { head, gap, entries, more, removals } = await this.#options.read(this.#last)
         if (gap === undefined) {
           for (const entry of entries) this.#deliver(entry)
           if (more) this.#dirty = true
-        } else this.#reset(gap, head)
+        } else this.#reset(gap, head, removals)
       }
     } finally {
       // In the turn of the last look at #dirty: nothing can arrive in between.
@@ -99,13 +108,28 @@ export class LogFollower {
     this.#last = position
     this.#known.set(position.offset, position.chain)
     this.#known.delete(position.offset - REMEMBERED)
-    this.#options.deliver(entry.kind === 'message' ? { type: 'entry', entry } : { type: 'removal', entry })
+    if (entry.kind === 'message') this.#options.deliver({ type: 'entry', entry })
+    else this.#remove(entry)
   }
 
-  #reset (reason: GapReason, position: Position): void {
+  #remove (entry: RemovalEntry): void {
+    const { userId, position } = entry
+    this.#removed.delete(userId)
+    this.#removed.set(userId, position)
+    const [oldest] = this.#removed.keys()
+    if (this.#removed.size > REMEMBERED_REMOVALS && oldest !== undefined) this.#removed.delete(oldest)
+    this.#options.deliver({ type: 'removal', entry })
+  }
+
+  /** Messages that were missed can be left to whoever wants them; who was removed meanwhile has to go. */
+  #reset (reason: GapReason, head: Position, removals: Removals): void {
     if (this.#ended) return
-    this.#last = position
+    this.#last = head
     this.#known.clear()
-    this.#options.deliver({ type: 'reset', reason, position })
+    for (const [userId, { position }] of removals) {
+      const known = this.#removed.get(userId)
+      if (known === undefined || !samePosition(known, position)) this.#remove({ kind: 'removal', position, userId })
+    }
+    this.#options.deliver({ type: 'reset', reason, position: head })
   }
 }

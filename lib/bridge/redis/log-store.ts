@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.js'
 import type { GapReason } from '../../protocol/frames.js'
 import { START, parsePosition } from '../../protocol/position.js'
 import type { Position } from '../../protocol/position.js'
-import { BridgeError, CONTROL_RETENTION, REMOVAL_WINDOW } from '../bridge.js'
+import { BridgeError, CONTROL_RETENTION } from '../bridge.js'
 import type { ChannelName, Entry, IdempotencyKey, Publication, PublishResult, ReadQuery, ReadResult, Removal, RemovalEntry, Retention } from '../bridge.js'
 import { metaTtl } from '../judge.js'
 import { entryOf } from './envelope.js'
@@ -54,12 +54,17 @@ export interface Continuation {
   readonly gap?: GapReason
   readonly entries: ReadonlyArray<Entry | RemovalEntry>
   readonly more: boolean
+  /** With `gap`: who was removed lately, since the log may not say it any more. */
+  readonly removals: Removals
 }
+
+/** Who was removed from a room last, and when. */
+export type Removals = ReadonlyMap<string, { readonly position: Position, /** In ms. */ readonly age: number }>
 
 /** A log's head, and who was removed from its room lately. */
 export interface Head {
   readonly head: Position
-  readonly removals: ReadonlyMap<string, number>
+  readonly removals: Removals
   /** The store's clock, epoch ms. */
   readonly time: number
 }
@@ -125,8 +130,8 @@ export class LogStore {
    * @param insist - also while calls are refused
    */
   async continue (channel: LogName, from: Position | typeof START, limit: number, insist = false): Promise<Continuation> {
-    const { head, gap, entries, more } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from, insist))
-    return { head, ...(gap !== undefined && { gap }), entries, more }
+    const { head, gap, entries, more, removals } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from, insist))
+    return { head, ...(gap !== undefined && { gap }), entries, more, removals }
   }
 
   async head (channel: LogName): Promise<Head> {
@@ -203,7 +208,7 @@ export class LogStore {
     const written = names.key(channel, `batch:${id}`)
     const keys = [names.key(channel, 'head'), names.key(channel, 'log'), written, names.key(channel, 'removed')]
     const args: Array<string | number> = [
-      clock.id(), id, BATCH_TTL, store.fanOut, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), REMOVAL_WINDOW,
+      clock.id(), id, BATCH_TTL, store.fanOut, names.channel(channel), retention.size, retention.ttl, metaTtl(retention.ttl), CONTROL_RETENTION.ttl,
       keepBounds ? 1 : 0, batch.length
     ]
     const places = new Map<string, number>()
@@ -253,7 +258,7 @@ interface ReadReply {
   readonly more: boolean
   readonly upTo: Position
   readonly time: number
-  readonly removals: ReadonlyMap<string, number>
+  readonly removals: Removals
 }
 
 const GAPS: readonly string[] = ['expired', 'diverged', 'trimmed'] satisfies readonly GapReason[]
@@ -266,9 +271,13 @@ function readReply (reply: Reply): ReadReply {
   const [epoch, offset, chain, verdict, more, upToOffset, upToChain, time, removals, entries] = listOf(reply)
   const head = { epoch: String(epoch), offset: Number(offset), chain: String(chain) }
   const judged = String(verdict)
-  const removed = new Map<string, number>()
-  const pairs = listOf(removals)
-  for (let index = 0; index < pairs.length; index += 2) removed.set(String(pairs[index]), Number(pairs[index + 1]))
+  const removed = new Map<string, { position: Position, age: number }>()
+  const fields = listOf(removals).map(String)
+  for (let index = 0; index < fields.length; index += 3) {
+    const [user = '', age, place = ''] = fields.slice(index, index + 3)
+    const position = parsePosition(place)
+    if (position !== null) removed.set(user, { position, age: Number(age) })
+  }
   return {
     head,
     ...(isGap(judged) && { gap: judged }),

@@ -84,6 +84,23 @@ export async function faultContract (t: Test, options: ContractOptions): Promise
     const { entries } = await read(near, channel, { since: formatPosition(reset.position) })
     t.same(seen(followed.events).slice(1), numbers(entries), 'the log goes on from there')
   })
+
+  for (const fault of ['cutLink', 'cutStore'] as const) {
+    await faulty(t, options, fault, `a removal that the log has lost by then is carried out all the same (${fault})`, async ({ t, near, far, channel }, cut) => {
+      const retention = { size: 3, ttl: KEEP.ttl }
+      await far.remove(channel, { userId: 'nobody', retention })
+      const followed = await follow(near, channel)
+      await far.remove(channel, { userId: 'oscar', retention })
+      await followed.until(events => events.length === 1)
+      const heal = await cut(near)
+      const { position } = await far.remove(channel, { userId: 'mallory', retention })
+      await publishMany(far, channel, 1, 5, retention)
+      await heal()
+      await followed.until(events => events.some(event => event.type === 'reset'))
+      t.match(followed.events.slice(1), [{ type: 'removal', entry: { userId: 'mallory', position } }, { type: 'reset', reason: 'trimmed' }])
+      t.equal(followed.events.length, 3, 'who was removed before that is not removed again')
+    })
+  }
 }
 
 async function gaps (

@@ -1,26 +1,41 @@
 -- Appends a batch to a channel's log and fans it out, once however often it is called with the same batch.
 --
--- KEYS: head, log, result of the batch, recent removals, then each idempotency key once.
+-- KEYS: head, log, result of the batch, recent removals (a hash: user -> time and position), then each idempotency key once.
 -- ARGV: epoch for a log that begins here, batch id, how long the result is kept, PUBLISH or SPUBLISH, the channel,
---       entries kept, age kept, how long the head is kept, window of removals, 1 if bounds that the log has stay as they are (the three
+--       entries kept, age kept, how long the head is kept, how long removals are remembered, 1 if bounds that the log has stay as they are (the three
 --       above are for a log that has none), number of items, then for each item:
 --       kind (m: message, r: message that asks for receipts, x: removal), data (for m and r the frame without its end),
 --       number of its key among KEYS (0: none), digest, how long the key is kept, user removed.
 -- Reply: a line for each item: `p` (published) or `d` (duplicate) with epoch, offset, chain and time, or `c` (conflict).
 
+local MAX_REMOVALS = 1000
+
 local stored = redis.call('GET', KEYS[3])
 if stored then return stored end
+
+-- Those that are too old, or too many: the oldest first.
+local function forgetRemovals (key, limit)
+  local all, kept = redis.call('HGETALL', key), {}
+  for index = 1, #all, 2 do
+    local at = tonumber(string.match(all[index + 1], '^%d+'))
+    if at > limit then kept[#kept + 1] = { user = all[index], at = at } else redis.call('HDEL', key, all[index]) end
+  end
+  if #kept <= MAX_REMOVALS then return end
+  table.sort(kept, function (a, b) return a.at < b.at end)
+  for index = 1, #kept - MAX_REMOVALS do redis.call('HDEL', key, kept[index].user) end
+end
 
 -- Everything that could fail comes before the first write: a script that ends in the middle is not taken back.
 local known = {}
 for key = 5, #KEYS do known[key] = redis.call('GET', KEYS[key]) end
-redis.call('ZCARD', KEYS[4])
+redis.call('HLEN', KEYS[4])
 
 local size, ttl, headTtl = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = now()
 local head = open(ARGV[1])
 local first = { o = head.o, c = head.c }
 local results, sent = {}, {}
+local removed = false
 local base = 11
 
 -- What was too old by the former bounds stays gone although the new ones are longer.
@@ -41,9 +56,8 @@ for item = 1, tonumber(ARGV[11]) do
     head.c = string.sub(redis.sha1hex(previous .. ARGV[2] .. ':' .. item), 1, 12)
     local place = head.e .. ' ' .. int(head.o) .. ' ' .. head.c .. ' ' .. int(time)
     if kind == 'x' then
-      redis.call('ZADD', KEYS[4], int(time), user)
-      redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', int(time - ARGV[9]))
-      redis.call('PEXPIRE', KEYS[4], ARGV[9])
+      redis.call('HSET', KEYS[4], user, int(time) .. ' ' .. head.e .. '.' .. int(head.o) .. '.' .. head.c)
+      removed = true
     else
       data = data .. ',"timestamp":' .. int(time) .. ',"position":"' .. head.e .. '.' .. int(head.o) .. '.' .. head.c .. '"}'
     end
@@ -57,6 +71,10 @@ for item = 1, tonumber(ARGV[11]) do
   end
 end
 
+if removed then
+  forgetRemovals(KEYS[4], time - ARGV[9])
+  redis.call('PEXPIRE', KEYS[4], ARGV[9])
+end
 if #sent > 0 then
   redis.call('XTRIM', LOG, 'MAXLEN', size)
   trim(ttl, time)

@@ -1,10 +1,10 @@
--- Reads a channel's log: its head alone, what follows a position, what lies before one, or the newest entries.
+-- Reads a channel's log: its head alone, what follows a position (`repair`: with removals), what lies before one, or the newest entries.
 --
 -- KEYS: head, log, recent removals.
--- ARGV: epoch for a log that begins here, query (head, since, last, before), entries at most, bytes at most, and for `since` and
---       `before`: epoch, offset and chain of the position, or only `start`.
--- Reply: epoch, offset, chain of the head; verdict (recovered, expired, diverged, trimmed); 1 if there is more; offset and chain read
---        up to; the store's time; users removed lately with the age in ms; then entries, oldest first: id, fields.
+-- ARGV: epoch for a log that begins here, query (head, since, repair, last, before), entries at most, bytes at most, and for `since`,
+--       `repair` and `before`: epoch, offset and chain of the position, or only `start`.
+-- Reply: epoch, offset, chain of the head; verdict (recovered, expired, diverged, trimmed); 1 if there is more; offset and chain read up
+--        to; the store's time; for each user removed lately the age in ms and the position; then entries, oldest first: id, fields.
 
 local query, limit, maxBytes = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = now()
@@ -80,12 +80,15 @@ elseif query ~= 'head' then
   end
 end
 
+-- Who repairs finds removals in the log, unless that does not go back to where it was.
 local removals = {}
-if query == 'head' then
-  local recent = redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')
+if query == 'head' or (query == 'repair' and verdict ~= 'recovered') then
+  local recent = redis.call('HGETALL', KEYS[3])
   for index = 1, #recent, 2 do
-    removals[index] = recent[index]
-    removals[index + 1] = int(math.max(0, time - recent[index + 1]))
+    local at, position = string.match(recent[index + 1], '^(%d+) (.*)$')
+    removals[#removals + 1] = recent[index]
+    removals[#removals + 1] = int(math.max(0, time - at))
+    removals[#removals + 1] = position
   end
 end
 
