@@ -77,6 +77,7 @@ await t.test('what is wrong is named, and nothing of it shown', async (t) => {
     [{ host: '' }, /^redis.host must be a host name/],
     [{ sentinels: [{ host: 's' }] }, /^redis.name must be the name of the master/],
     [{ cluster: { nodes: [] } }, /^redis.cluster.nodes must be/],
+    [['redis://a', { host: 'A', port: 6379 }], /^redis has a:6379 twice$/],
     [{ client: {} }, /^redis.client must be an ioredis instance/],
     [{ host: 'h', lease: '1ms' }, /^redis.lease must be a duration from 1s to 10m/],
     [{ host: 'h', replicas: -1 }, /^redis.replicas must be an integer from 0 to 10/]

@@ -217,7 +217,7 @@ export interface RealtimeOptions {
   auth?: AuthOptions | undefined
   /**
    * What makes any number of nodes behave as one: a Redis (6.2 or later, or Valkey), or a list of independent ones that rooms and users
-   * are shared out over. Without it there is one node.
+   * are shared out over: the same list on every node, with the same spelling, in any order. Without it there is one node.
    *
    * `register` fails with `RT_ERR_REDIS` where Redis cannot be reached within `timeout`. Afterwards an outage closes no socket: what
    * needs Redis is refused with `unavailable` until it is back.

@@ -56,7 +56,7 @@ export function createBridgeLedger (channel: ChannelName): BridgeLedger {
   const publishers: Publisher[] = []
   const followers: ChannelEvent[][] = []
   const running: Array<Promise<void>> = []
-  let ending = false
+  const ending = new AbortController()
 
   async function progress (count: number): Promise<void> {
     const goals = publishers.map(({ acknowledged }) => ({ acknowledged, goal: acknowledged.size + count }))
@@ -102,7 +102,7 @@ export function createBridgeLedger (channel: ChannelName): BridgeLedger {
       }
       publishers.push(publisher)
       running.push((async () => {
-        for (let due = performance.now(); !ending; due += 1_000 / perSecond) {
+        for (let due = performance.now(); !ending.signal.aborted; due += 1_000 / perSecond) {
           await wait(Math.max(0, due - performance.now()))
           const flight = publisher.next().finally(() => publisher.flying.delete(flight))
           publisher.flying.add(flight)
@@ -119,7 +119,7 @@ export function createBridgeLedger (channel: ChannelName): BridgeLedger {
     },
 
     async close () {
-      ending = true
+      ending.abort()
       await Promise.all(running)
       for (const publisher of publishers) {
         const before = publisher.acknowledged.size
