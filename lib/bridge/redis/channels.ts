@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.js'
-import { REMOVAL_WINDOW } from '../bridge.js'
+import { BridgeError, REMOVAL_WINDOW } from '../bridge.js'
 import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, SubscribeOptions, Subscription } from '../bridge.js'
 import { ListenerQueue } from '../listener-queue.js'
 import type { Subscriptions } from './connections.js'
@@ -11,6 +11,7 @@ import type { Names } from './names.js'
 import { PresenceFollower } from './presence-follower.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
 import type { PresenceStore } from './presence-store.js'
+import { Retries } from './retries.js'
 
 export interface ChannelsOptions {
   readonly clock: Clock
@@ -20,6 +21,8 @@ export interface ChannelsOptions {
   readonly logs: LogStore
   readonly presence: PresenceStore
   subscriberOf (channel: ChannelName): Subscriptions
+  /** Whether its Redis is up. When it comes to be, {@link Channels.repairAll} is called. */
+  isUp (channel: ChannelName): boolean
   readonly handlers: BridgeHandlers
 }
 
@@ -45,11 +48,17 @@ export class Channels {
   readonly #followed = new Map<ChannelName, Followed>()
   /** By the name of the Pub/Sub channel. */
   readonly #byName = new Map<string, ChannelName>()
+  /** Repairs that failed: it may be that nothing else ever shows what is missing. */
+  readonly #retries: Retries<ChannelName>
   /** Envelopes that were nothing, for the statistics. */
   dropped = 0
 
   constructor (options: ChannelsOptions) {
     this.#options = options
+    this.#retries = new Retries(options.clock, (channel) => {
+      const followed = this.#followed.get(channel)
+      if (followed !== undefined && options.isUp(channel)) repair(followed)
+    })
   }
 
   get size (): number {
@@ -119,6 +128,7 @@ export class Channels {
   }
 
   close (): void {
+    this.#retries.close()
     for (const channel of [...this.#followed.keys()]) this.#end(channel)
   }
 
@@ -126,7 +136,11 @@ export class Channels {
     const { clock, timeout, logs, presence, handlers } = this.#options
     const { queue } = followed
     const deliver = (event: ChannelEvent): void => queue.deliver(event)
-    const failed = (error: unknown): void => handlers.onError?.(error)
+    const failed = (error: unknown): void => {
+      this.#retries.add(channel)
+      // That the store cannot be reached is known already.
+      if (!(error instanceof BridgeError)) handlers.onError?.(error)
+    }
     followed.log = new LogFollower({ from: head, removals, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
     if (snapshot !== undefined) {
       const read = (known: PresencePlace): Promise<PlacedSnapshot | null> => presence.changed(channel, known)

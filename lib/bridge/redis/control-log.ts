@@ -1,9 +1,11 @@
+import type { Clock } from '../../clock.js'
 import { START } from '../../protocol/position.js'
 import type { Position } from '../../protocol/position.js'
 import { CONTROL_RETENTION } from '../bridge.js'
 import { readEnvelope } from './envelope.js'
 import { LogFollower } from './follower.js'
 import type { Continuation, LogStore } from './log-store.js'
+import { Retries } from './retries.js'
 
 const CONTROL = 's:control'
 
@@ -20,6 +22,7 @@ export interface LoggedCommand {
 }
 
 export interface ControlLogOptions {
+  readonly clock: Clock
   readonly logs: LogStore
   /** The store's clock, epoch ms. */
   storeTime (): number
@@ -44,9 +47,12 @@ export class ControlLog {
   readonly #waiting: Array<{ readonly logged: LoggedCommand, readonly timestamp: number }> = []
   /** Ids of the commands that came last: a log that was rolled back may bring them again. */
   readonly #known = new Set<string>()
+  /** Of a repair that failed. */
+  readonly #retries: Retries<typeof CONTROL>
 
   constructor (options: ControlLogOptions) {
     this.#options = options
+    this.#retries = new Retries(options.clock, () => this.repair())
   }
 
   /** Begins where the log ends now. What is fanned out already has to reach {@link receive}. */
@@ -60,7 +66,10 @@ export class ControlLog {
         if (event.type === 'entry') this.#take(event.entry.payload, event.entry.timestamp)
       },
       read: (from) => this.#read(from),
-      failed
+      failed: (error) => {
+        this.#retries.add(CONTROL)
+        failed(error)
+      }
     })
     if (this.#early) this.#follower.repair()
   }
@@ -99,6 +108,7 @@ export class ControlLog {
 
   close (): void {
     this.#open = false
+    this.#retries.close()
     this.#follower?.end()
     this.#waiting.length = 0
   }

@@ -14,7 +14,7 @@ export interface LogFollowerOptions {
   deliver (event: ChannelEvent): void
   /** Reads on from a position. */
   read (from: Position): Promise<Continuation>
-  /** A read failed; whoever learns that the store is back calls {@link LogFollower.repair} again. */
+  /** A read failed: {@link LogFollower.repair} has to be called again. */
   failed (error: unknown): void
 }
 

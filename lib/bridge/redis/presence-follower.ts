@@ -24,6 +24,7 @@ export interface PresenceFollowerOptions {
   deliver (event: ChannelEvent): void
   /** `null`: the place is still the same. */
   read (known: PresencePlace): Promise<PlacedSnapshot | null>
+  /** A read failed: {@link PresenceFollower.repair} has to be called again. */
   failed (error: unknown): void
 }
 

@@ -123,10 +123,12 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
 
     async start (given) {
       handlers = given
-      channels = new Channels({ clock, timeout, names, logs, presence, handlers: given, subscriberOf: (channel) => shardOf(channel).subscriber })
+      channels = new Channels({
+        clock, timeout, names, logs, presence, isUp, handlers: given, subscriberOf: (channel) => shardOf(channel).subscriber
+      })
       const failed = (error: unknown): void => given.onError?.(error)
       const storeTime = (): number => shardOf('s:control').time
-      const log = new ControlLog({ logs, storeTime, failed, begin: (command, age) => talk.begin(command, age) })
+      const log = new ControlLog({ clock, logs, storeTime, failed, begin: (command, age) => talk.begin(command, age) })
       const talk = new NodeCalls({
         clock, nodeId, names, handlers: given, control: log, storeTime, store: () => shardOfService('nodes').store, liveNodes: () => state.liveNodes()
       })
