@@ -1,0 +1,215 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import type { Test } from 'tap'
+import type { RealtimeOptions } from '../lib/index.js'
+import { findProgram } from '../scripts/provision.js'
+import { createApp } from './helpers/app.js'
+import type { TestApp } from './helpers/app.js'
+import type { ServerFrame } from './helpers/client.js'
+import { startProxy } from './helpers/proxy.js'
+import { freePort, startRedis } from './helpers/redis.js'
+
+const python = findProgram('python3') ?? ''
+const folder = fileURLToPath(new URL('../examples/python', import.meta.url))
+const scripts = fileURLToPath(new URL('../lib/bridge/redis/scripts', import.meta.url))
+
+const rooms: NonNullable<RealtimeOptions['rooms']> = {
+  'chat:{id}': { join: () => true, publish: 'members', history: { size: 1_000, ttl: '1h' } },
+  'orders:live': { join: () => true }
+}
+
+const server = await startRedis(t)
+const redisUrl = `redis://127.0.0.1:${server.port}/2`
+const prefix = 'shop'
+const node: TestApp = await createApp(t, { rooms, redis: { url: redisUrl, prefix } })
+
+interface Program {
+  readonly child: ChildProcessWithoutNullStreams
+  /** Every line it printed, as JSON. */
+  readonly lines: ServerFrame[]
+  /** The next line that fits. */
+  next (wants: (line: ServerFrame) => boolean): Promise<ServerFrame>
+  /** Resolves with its exit code when it ends. */
+  readonly ended: Promise<number | null>
+  readonly errors: () => string
+}
+
+function run (t: Test, args: readonly string[], env: Record<string, string> = {}): Program {
+  const child = spawn(python, args, {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH, REDIS_URL: redisUrl, REALTIME_PREFIX: prefix, REALTIME_SCRIPTS: scripts, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1', ...env
+    }
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let errors = ''
+  child.stderr.on('data', (data) => { errors += String(data) })
+  const lines: ServerFrame[] = []
+  const waiting = new Set<() => void>()
+  let read = 0
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(JSON.parse(line))
+    for (const look of [...waiting]) look()
+  })
+  const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)))
+  return {
+    child,
+    lines,
+    ended,
+    errors: () => errors,
+    async next (wants) {
+      return await new Promise((resolve, reject) => {
+        const look = (): void => {
+          for (; read < lines.length; read++) {
+            const line = lines[read]
+            if (line === undefined || !wants(line)) continue
+            read++
+            waiting.delete(look)
+            resolve(line)
+            return
+          }
+        }
+        waiting.add(look)
+        look()
+        void ended.then((code) => reject(new Error(`${args.join(' ')} ended with ${code}: ${errors}`)))
+      })
+    }
+  }
+}
+
+await t.test('the publisher: twice under one key is once', async (t) => {
+  const alice = await node.connect('alice')
+  const { position: before } = await alice.request({ type: 'join', roomId: 'chat:1' })
+  const { lines, ended, errors } = run(t, ['publisher.py', 'chat:1', 'Grüße aus Python 🐍'])
+  t.equal(await ended, 0, errors())
+  const [first, second] = lines
+  t.match(first, { duplicate: false, position: /^\w+\.1\.\w+$/ })
+  t.same(second, { ...first, duplicate: true })
+  const message = await alice.next('message')
+  t.match(message, { userId: null, event: 'message', content: { text: 'Grüße aus Python 🐍' }, position: first?.position, timestamp: first?.timestamp })
+  t.type(message.key, 'string')
+  await alice.settled()
+  t.equal(alice.all('message').length, 1)
+  const again = await node.connect('alice')
+  t.match(await again.request({ type: 'join', roomId: 'chat:1', since: before }), { recovered: true, messages: [message] })
+  // The very same message of a server: the key is shared, and the digest is the same.
+  t.same(await node.app.realtime.notifyRoom('chat:1', 'message', { text: 'Grüße aus Python 🐍' }, { key: message.key }), {
+    position: first?.position, timestamp: first?.timestamp, duplicate: true
+  })
+  await t.rejects(node.app.realtime.notifyRoom('chat:1', 'message', 'other', { key: message.key }), { code: 'RT_ERR_CONFLICT' })
+})
+
+await t.test("the publisher leaves the room's bounds as they are", async (t) => {
+  for (let number = 0; number < 120; number++) await node.app.realtime.notifyRoom('chat:long', 'n', number)
+  const { ended } = run(t, ['publisher.py', 'chat:long', 'one more'])
+  t.equal(await ended, 0)
+  await server.admin.select(2)
+  t.equal(await server.admin.xlen(`${prefix}@2:{r:chat:long}:log`), 121)
+})
+
+await t.test('a name that could be mistaken for another is refused', async (t) => {
+  const { ended, errors } = run(t, ['publisher.py', 'chat:{1}', 'x'])
+  t.equal(await ended, 1)
+  t.match(errors(), /ValueError/)
+})
+
+await t.test('the service tells the room and the user, once for each key', async (t) => {
+  const port = await freePort()
+  const service = run(t, ['-m', 'uvicorn', 'notify:app', '--port', String(port), '--no-access-log'])
+  await new Promise<void>((resolve, reject) => {
+    service.child.stderr.on('data', (data) => { if (String(data).includes('Uvicorn running on')) resolve() })
+    void service.ended.then((code) => reject(new Error(`it ended with ${code}: ${service.errors()}`)))
+  })
+  const ship = async (key: string, carrier: string): Promise<{ status: number, body: ServerFrame }> => {
+    const response = await fetch(`http://127.0.0.1:${port}/shipments`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': key },
+      body: JSON.stringify({ order_id: 5, user_id: 'ann', carrier })
+    })
+    return { status: response.status, body: await response.json() as ServerFrame }
+  }
+  const [ann, bob] = [await node.connect('ann'), await node.connect('bob')]
+  await bob.request({ type: 'join', roomId: 'orders:live' })
+  await ann.settled()
+  const first = await ship('s-1', 'pigeon')
+  t.equal(first.status, 201)
+  t.match(await bob.next('message'), { event: 'shipped', userId: null, content: { orderId: 5, carrier: 'pigeon' }, position: first.body.position })
+  t.match(await ann.next('direct'), { event: 'shipped', userId: null, content: { orderId: 5, carrier: 'pigeon' } })
+  t.same(await ship('s-1', 'pigeon'), { status: 201, body: { ...first.body, duplicate: true } })
+  t.equal((await ship('s-1', 'snail')).status, 409)
+  t.equal((await ship('', 'pigeon')).status, 422)
+  for (const client of [ann, bob]) await client.settled()
+  t.equal(bob.all('message').length, 1)
+  t.equal(ann.all('direct').length, 1)
+})
+
+await t.test('the client misses nothing over dropped connections, in either direction', async (t) => {
+  const proxy = await startProxy(t, Number(new URL(node.url).port))
+  const url = `ws://127.0.0.1:${proxy.port}/realtime`
+  const client = run(t, ['client.py', url, 'chat:2', 'orders:live'], { TOKEN: node.token('py') })
+  const welcome = await client.next(({ type }) => type === 'welcome')
+  for (const roomId of ['chat:2', 'orders:live']) await client.next((line) => line.type === 'joined' && line.roomId === roomId)
+  const alice = await node.connect('alice')
+  await alice.request({ type: 'join', roomId: 'chat:2' })
+
+  await node.app.realtime.notifyRoom('chat:2', 'n', 0)
+  t.match(await client.next(({ type }) => type === 'message'), { roomId: 'chat:2', event: 'n', content: 0 })
+  client.child.stdin.write('from Python\n')
+  t.match(await alice.next((frame) => frame.userId === 'py'), { content: { text: 'from Python' } })
+
+  const sent = await node.app.realtime.sendDirect('py', 'hello', 'in person', { receipt: true, timeout: '20s' })
+  t.same(sent.receipts, { received: [welcome.connectionId], missing: [] })
+  t.match(await client.next(({ type }) => type === 'direct'), { event: 'hello', content: 'in person', position: sent.position })
+
+  const spoken: string[] = ['from Python']
+  let number = 1
+  for (let round = 0; round < 3; round++) {
+    // A line that may be on its way when everything goes, or waits until it is back.
+    client.child.stdin.write(`line ${round}\n`)
+    spoken.push(`line ${round}`)
+    proxy.reset()
+    for (let count = 0; count < 150; count++) await node.app.realtime.notifyRoom('chat:2', 'n', number++)
+    await node.app.realtime.sendDirect('py', 'hello', round)
+    await client.next((line) => line.type === 'joined' && line.roomId === 'chat:2' && line.recovered === true)
+  }
+  await node.app.realtime.notifyRoom('chat:2', 'n', number)
+  await client.next((line) => line.content === number && line.event === 'n')
+  t.same(client.lines.filter(({ event }) => event === 'n').map(({ content }) => content), Array.from({ length: number + 1 }, (_, index) => index))
+  t.same(client.lines.filter(({ type }) => type === 'direct').map(({ content }) => content), ['in person', 0, 1, 2])
+  t.same(client.lines.filter(({ type }) => type === 'reset' || type === 'error' || type === 'unknown'), [])
+
+  while (alice.frames.filter(({ userId }) => userId === 'py').length < spoken.length) await alice.next((frame) => frame.userId === 'py')
+  await alice.settled()
+  t.same(alice.frames.filter(({ userId }) => userId === 'py').map(({ content }) => content.text), spoken, 'each once, in order')
+
+  const back = client.lines.filter(({ type }) => type === 'welcome').at(-1)
+  const last = await node.app.realtime.sendDirect('py', 'hello', 'once more', { receipt: true, timeout: '20s' })
+  t.same(last.receipts, { received: [back?.connectionId], missing: [] })
+
+  await node.app.realtime.disconnectUser('py', 'enough')
+  t.equal(await client.ended, 1)
+  t.match(client.errors(), /closed with 4403/)
+})
+
+await t.test('the client is told of a gap, and goes on behind it', async (t) => {
+  const proxy = await startProxy(t, Number(new URL(node.url).port))
+  const client = run(t, ['client.py', `ws://127.0.0.1:${proxy.port}/realtime`, 'orders:live'], { TOKEN: node.token('py2') })
+  await client.next(({ type }) => type === 'joined')
+  await node.app.realtime.notifyRoom('orders:live', 'n', 0)
+  await client.next(({ content }) => content === 0)
+  // More than the room keeps, before it is back: it waits at least 200 ms.
+  const published = Promise.all(Array.from({ length: 150 }, (_, number) => node.app.realtime.notifyRoom('orders:live', 'n', number + 1)))
+  proxy.reset()
+  await published
+  t.match(await client.next(({ type }) => type === 'reset'), { roomId: 'orders:live', reason: 'trimmed' })
+  await node.app.realtime.notifyRoom('orders:live', 'n', 'behind it')
+  t.match(await client.next(({ content }) => content === 'behind it'), { roomId: 'orders:live' })
+})
+
+await t.test('a client that may not come in stops', async (t) => {
+  const client = run(t, ['client.py', `${node.wsUrl}`, 'secret'], { TOKEN: node.token('py') })
+  t.match(await client.next(({ type }) => type === 'error'), { roomId: 'secret', code: 'forbidden' })
+})
