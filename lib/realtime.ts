@@ -184,6 +184,7 @@ export class RealtimeFacade {
       users: sum((counts) => counts.users),
       messagesIn: sum((counts) => counts.messagesIn),
       messagesOut: sum((counts) => counts.messagesOut),
+      envelopesDropped: sum((counts) => counts.envelopesDropped),
       outboxBytes: node.flusher.queuedBytes,
       eventLoopDelay: loopDelay.read(),
       unreachable

@@ -21,6 +21,7 @@ await t.test('numbers for everyone who is someone', async t => {
     users: 1,
     messagesIn: 2,
     messagesOut: 3,
+    envelopesDropped: 0,
     outboxBytes: 0,
     eventLoopDelay: { mean: 1, p99: 2, max: 3 },
     unreachable: []

@@ -28,6 +28,8 @@ export interface Bridge {
   /** Ends timers and connections that the bridge made. Calls after it reject with `unavailable`. */
   close (): Promise<void>
   status (): BridgeStatus
+  /** How much of what this node heard by its channels was dropped since the start, because it made no sense: it came from somebody else. */
+  dropped (): number
 
   /**
    * Follows a channel. Resolves once the subscription is confirmed: whatever is published after that reaches the listener.

@@ -16,6 +16,7 @@ export interface NodeCounts {
   readonly activeConnections: number
   readonly messagesIn: number
   readonly messagesOut: number
+  readonly envelopesDropped: number
   /** With a connection here. */
   readonly users: number
   /** With a member here. */

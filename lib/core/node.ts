@@ -163,6 +163,7 @@ export class RealtimeNode implements ConnectionOwner {
       activeConnections: this.connections.size,
       messagesIn: this.#messagesIn,
       messagesOut: this.flusher.messagesOut,
+      envelopesDropped: this.bridge.dropped(),
       users: this.connections.users,
       rooms: this.rooms.occupied
     }

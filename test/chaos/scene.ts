@@ -21,8 +21,8 @@ export const TIMEOUT = 2_000
 
 export const rooms: NonNullable<RealtimeOptions['rooms']> = {
   'chat:{id}': { join: () => true, publish: 'members', history: { size: 10_000 }, presence: {} },
-  'live:{id}': { join: () => true, publish: 'members', history: false },
-  'quiet:{id}': { join: () => true, publish: 'server' }
+  'small:{id}': { join: () => true, publish: 'members', history: { size: 100 } },
+  'live:{id}': { join: () => true, publish: 'members', history: false }
 }
 
 const PLENTY = { max: 1_000_000, timeWindow: '10s' } as const

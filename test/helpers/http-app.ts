@@ -99,6 +99,7 @@ async function mount (app: FastifyInstance, options: RealtimeOptions, setup: Htt
         users: 1,
         messagesIn: 2,
         messagesOut: 3,
+        envelopesDropped: 0,
         outboxBytes: 0,
         eventLoopDelay: { mean: 1, p99: 2, max: 3 },
         unreachable: []

@@ -108,6 +108,7 @@ export function slowBridge (bridge: Bridge): SlowBridge {
     start: (handlers) => bridge.start(handlers),
     close: () => bridge.close(),
     status: () => status ?? bridge.status(),
+    dropped: () => bridge.dropped(),
     subscribe: (channel, options, listener) => through('subscribe', async () => {
       const subscription = await bridge.subscribe(channel, options, listener)
       listeners.set(channel, listener)

@@ -82,6 +82,8 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
       for (const part of parts) part.close()
     },
 
+    dropped: () => 0,
+
     status () {
       return closed ? { state: 'down', reason: 'closed' } : { state: 'up' }
     },

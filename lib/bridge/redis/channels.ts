@@ -50,8 +50,6 @@ export class Channels {
   readonly #byName = new Map<string, ChannelName>()
   /** Repairs that failed: it may be that nothing else ever shows what is missing. */
   readonly #retries: Retries<ChannelName>
-  /** Envelopes that were nothing, for the statistics. */
-  dropped = 0
 
   constructor (options: ChannelsOptions) {
     this.#options = options
@@ -93,14 +91,13 @@ export class Channels {
     }
   }
 
-  /** What the subscriber heard. */
-  receive (name: string, payload: Buffer): void {
+  /** What the subscriber heard. False: it was nothing. */
+  receive (name: string, payload: Buffer): boolean {
     const channel = this.#byName.get(name)
     const followed = channel === undefined ? undefined : this.#followed.get(channel)
-    if (followed === undefined) return
+    if (followed === undefined) return true
     const envelope = readEnvelope(payload)
-    if (envelope === null) this.dropped++
-    else this.#hear(followed, envelope)
+    return envelope !== null && this.#hear(followed, envelope)
   }
 
   /** The fan-out may have lost something: looks after what follows these. */
@@ -149,13 +146,14 @@ export class Channels {
     if (followed.early) repair(followed)
   }
 
-  #hear (followed: Followed, envelope: Envelope): void {
+  #hear (followed: Followed, envelope: Envelope): boolean {
     const { log, presence, queue } = followed
     if (envelope.kind === 'volatile') for (const payload of envelope.payloads) queue.deliver({ type: 'volatile', payload })
     else if (envelope.kind === 'typing') queue.deliver({ type: 'typing', userId: envelope.userId, typing: envelope.typing })
     else if (log === undefined) followed.early = true
     else if (envelope.kind === 'log') log.receive(envelope)
-    else if (presence !== undefined && !presence.receive(envelope.body)) this.dropped++
+    else if (presence !== undefined) return presence.receive(envelope.body)
+    return true
   }
 
   #end (channel: ChannelName): void {

@@ -68,7 +68,7 @@ export function readEnvelope (bytes: Buffer): Envelope | null {
   if (type === '1V') return readVolatile(reader, words)
   const rest = reader.data(bytes.length - bytes.indexOf(NEWLINE) - 1)
   if (rest === null) return null
-  if (type === '1T') return { kind: 'typing', typing: words[0] === '1', userId: rest.toString() }
+  if (type === '1T') return /^[01]$/.test(words[0] ?? '') && rest.length > 0 ? { kind: 'typing', typing: words[0] === '1', userId: rest.toString() } : null
   if (type === '1P') return { kind: 'presence', body: rest.toString() }
   return null
 }
@@ -89,6 +89,7 @@ function readLog (reader: Reader, [epoch = '', offset = '', chain = '', time = '
 }
 
 function readVolatile (reader: Reader, [count = '']: string[]): Envelope | null {
+  if (!INTEGER.test(count)) return null
   const payloads: Buffer[] = []
   for (let index = 1; index <= Number(count); index++) {
     const [length = ''] = reader.line()
@@ -96,7 +97,7 @@ function readVolatile (reader: Reader, [count = '']: string[]): Envelope | null 
     if (payload === null) return null
     payloads.push(payload)
   }
-  return reader.done ? { kind: 'volatile', payloads } : null
+  return reader.done && payloads.length > 0 ? { kind: 'volatile', payloads } : null
 }
 
 /** An entry as the log and the fan-out carry it. */

@@ -85,6 +85,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   let channels: Channels | null = null
   let handlers: BridgeHandlers | null = null
   let closed = false
+  let dropped = 0
   /** Whoever started it was told that it is up. */
   let started = false
   let told: BridgeStatus = { state: 'up' }
@@ -135,6 +136,10 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
       control = log
       calls = talk
       const parts = channels
+      const hear = (name: string, payload: Buffer): boolean => {
+        if (name === controlName) return log.receive(payload)
+        return talk.channels.includes(name) ? talk.receive(name, payload) : parts.receive(name, payload)
+      }
       const controlName = names.channel('s:control')
       for (const connections of clients) {
         const shard: Shard = new Shard({
@@ -146,9 +151,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
           probeName: (number) => names.service(`probe:${nodeId}:${number}`),
           clockName: controlName,
           onMessage: (name, payload) => {
-            if (name === controlName) log.receive(payload)
-            else if (talk.channels.includes(name)) talk.receive(name, payload)
-            else parts.receive(name, payload)
+            if (!hear(name, payload)) dropped++
           },
           onRestored: (restored) => { if (shard.reason === null) parts.repair(restored) },
           beforeUp: async () => { if (shard === shardOf('s:control')) await log.repaired() },
@@ -183,6 +186,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
     },
 
     status,
+    dropped: () => dropped,
 
     async subscribe (channel, options, listener) {
       return await running().channels.subscribe(channel, options, listener)

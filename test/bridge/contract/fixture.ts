@@ -73,10 +73,9 @@ export async function scenario (
     const fixture = await options.create()
     t.teardown(() => fixture.close())
     const quiet: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
-    const [near, far = near] = await Promise.all(
-      (options.nodes === 1 ? ['near'] as const : ['near', 'far'] as const).map(node => fixture.createNode({ ...quiet, ...handlers(node) }))
-    )
-    if (near === undefined) return
+    const create = (node: 'near' | 'far'): Promise<Bridge> => fixture.createNode({ ...quiet, ...handlers(node) })
+    const creating = create('near')
+    const [near, far] = await Promise.all([creating, options.nodes === 1 ? creating : create('far')])
     const { advance } = fixture
     await run({
       t,
