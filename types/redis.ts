@@ -3,7 +3,10 @@
 import type { Cluster, ClusterNode, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 import type { Duration } from './duration.js'
 
-/** A Redis Cluster. Needs Redis 7 or Valkey, for sharded Pub/Sub. */
+/**
+ * A Redis Cluster. With Redis 7 or Valkey a message goes through the master of its room alone, by sharded Pub/Sub; with Redis 6.2 every
+ * master passes on all of them.
+ */
 export interface RedisClusterOption {
   /** Some of its nodes, from which the others are found. */
   nodes: readonly ClusterNode[]
