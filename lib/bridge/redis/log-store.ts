@@ -20,6 +20,9 @@ const BATCH_TTL = 120_000
 const MAX_ITEMS = 200
 const MAX_BYTES = 512 * 1024
 
+/** What may wait to be sent, all channels together; more is refused. */
+const MAX_WAITING = 100_000
+
 /** What is to be appended, before the store knows its place. */
 interface Item {
   readonly kind: 'm' | 'r' | 'x'
@@ -29,6 +32,8 @@ interface Item {
   readonly key?: IdempotencyKey
   /** Whom a removal takes out. */
   readonly user?: string
+  /** When it came, by this node's clock. */
+  readonly since: number
   resolve (result: PublishResult): void
   reject (error: unknown): void
 }
@@ -83,6 +88,8 @@ export class LogStore {
   readonly #lanes = new Map<LogName, Lane>()
   readonly #waiting = new Set<LogName>()
   #flushing = false
+  /** Items in all lanes. */
+  #queued = 0
   #batches = 0
   /** Makes ids of batches, and thereby of entries, differ from all others. */
   readonly #run: string
@@ -144,6 +151,7 @@ export class LogStore {
     for (const { items } of this.#lanes.values()) {
       for (const item of items.splice(0)) item.reject(new BridgeError('unavailable', 'the bridge is closed'))
     }
+    this.#queued = 0
   }
 
   #read (
@@ -155,11 +163,16 @@ export class LogStore {
     return storeOf(channel).run(READ, keys, [clock.id(), query, limit, maxBytes, ...from], insist)
   }
 
-  #add (channel: LogName, item: Omit<Item, 'resolve' | 'reject'>): Promise<PublishResult> {
+  #add (channel: LogName, item: Omit<Item, 'since' | 'resolve' | 'reject'>): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
+      if (this.#queued >= MAX_WAITING) {
+        reject(new BridgeError('unavailable', 'too many messages are waiting for Redis'))
+        return
+      }
       let lane = this.#lanes.get(channel)
       if (lane === undefined) this.#lanes.set(channel, lane = { items: [], flying: false })
-      lane.items.push({ ...item, resolve, reject })
+      lane.items.push({ ...item, since: this.#options.clock.now(), resolve, reject })
+      this.#queued++
       if (!lane.flying) this.#schedule(channel)
     })
   }
@@ -180,7 +193,9 @@ export class LogStore {
   async #flush (channel: LogName): Promise<void> {
     const lane = this.#lanes.get(channel)
     if (lane === undefined || lane.flying) return
+    this.#dropLate(channel, lane)
     const batch = take(lane.items)
+    this.#queued -= batch.length
     if (batch.length === 0) {
       this.#lanes.delete(channel)
       return
@@ -198,6 +213,16 @@ export class LogStore {
     }
     lane.flying = false
     void this.#flush(channel)
+  }
+
+  /** Behind calls that took long the time of some is over before they were sent. */
+  #dropLate (channel: LogName, { items }: Lane): void {
+    const { clock, storeOf } = this.#options
+    const limit = clock.now() - storeOf(channel).timeout
+    const inTime = items.findIndex(({ since }) => since > limit)
+    const late = items.splice(0, inTime === -1 ? items.length : inTime)
+    this.#queued -= late.length
+    for (const { reject } of late) reject(new BridgeError('unavailable', 'Redis was too slow for what waited before it'))
   }
 
   async #send (channel: LogName, batch: readonly Item[]): Promise<PublishResult[]> {

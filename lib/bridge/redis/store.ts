@@ -74,6 +74,11 @@ export class Store {
     return this.#call(() => this.#send(name, args), false)
   }
 
+  /** How long a call may take altogether, in ms. */
+  get timeout (): number {
+    return this.#timeout
+  }
+
   /** The command by which scripts fan out. */
   get fanOut (): FanOut {
     return this.#fanOut()
