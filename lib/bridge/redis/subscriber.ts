@@ -23,6 +23,8 @@ const LINGER = 1_000
 interface Wanted {
   /** Settles when the subscription is confirmed, or the connection is lost. */
   confirmed: Promise<void> | null
+  /** How many wait for that. */
+  waiting: number
   /** Ends it, unless it is wanted again by then. */
   cancelLinger: (() => void) | null
 }
@@ -61,7 +63,7 @@ export class Subscriber implements Subscriptions {
    */
   async add (channel: string): Promise<void> {
     const { clock, timeout } = this.#options
-    const wanted = this.#wanted.get(channel) ?? { confirmed: null, cancelLinger: null }
+    const wanted = this.#wanted.get(channel) ?? { confirmed: null, waiting: 0, cancelLinger: null }
     this.#wanted.set(channel, wanted)
     wanted.cancelLinger?.()
     wanted.cancelLinger = null
@@ -69,17 +71,21 @@ export class Subscriber implements Subscriptions {
       this.#wanted.delete(channel)
       throw new BridgeError('unavailable', 'there is no connection to Redis to subscribe with')
     }
-    wanted.confirmed ??= this.#subscribe([channel])
-    const confirmed = wanted.confirmed
+    const confirmed = wanted.confirmed ?? this.#subscribe([channel])
+    wanted.confirmed = confirmed
+    wanted.waiting++
     let cancel = (): void => {}
     try {
       await Promise.race([confirmed, new Promise((_resolve, reject) => {
         cancel = clock.timeout(() => reject(new BridgeError('unavailable', 'Redis did not confirm a subscription in time')), timeout)
       })])
     } catch (error) {
-      this.remove(channel)
+      // A refusal is not the answer to whoever asks later.
+      confirmed.catch(() => { if (wanted.confirmed === confirmed) wanted.confirmed = null })
+      if (wanted.waiting === 1) this.remove(channel)
       throw error instanceof BridgeError ? error : new BridgeError('unavailable', 'a subscription failed', { cause: error })
     } finally {
+      wanted.waiting--
       cancel()
     }
   }
