@@ -7,8 +7,13 @@ import type { RedisOption } from './redis.js'
 import type { RegisteredApi } from './register.js'
 import type { HistoryOptions, IdempotencyOptions, InboxOptions } from './retention.js'
 
-/** What an emitter needs to know of a pattern: `history` of its policy. Whole policies fit, and the rest of them is not looked at. */
-export interface EmitterRoom {
+/** The rest of a policy, which an emitter checks and does not use. */
+type PolicyRest = {
+  readonly [Name in 'join' | 'publish' | 'events' | 'presence' | 'typing' | 'members' | 'onJoin' | 'onMessage' | 'onLeave']?: unknown
+}
+
+/** What an emitter needs to know of a pattern: `history` of its policy. Whole policies fit. */
+export interface EmitterRoom extends PolicyRest {
   /**
    * As in the policy: `false` is a volatile room, anything else the bounds of its log.
    * @default { size: 100, ttl: '5m' }

@@ -24,7 +24,7 @@ INBOX = (100, DAY)
 
 KEY_TTL = 10 * MINUTE
 BATCH_TTL = 2 * MINUTE
-REMOVAL_WINDOW = MINUTE
+REMOVALS = 60 * MINUTE
 
 
 class Conflict(Exception):
@@ -76,7 +76,7 @@ class Realtime:
             item[2:5] = [len(keys), digest(frame['event'], to_json(frame['content'])), KEY_TTL]
         keep_bounds = 1
         reply = self._append(keys=keys, args=[
-            uuid.uuid4().hex[:16], batch, BATCH_TTL, 'PUBLISH', base, size, ttl, max(DAY, 2 * ttl), REMOVAL_WINDOW, keep_bounds, 1, *item])
+            uuid.uuid4().hex[:16], batch, BATCH_TTL, 'PUBLISH', base, size, ttl, max(DAY, 2 * ttl), REMOVALS, keep_bounds, 1, *item])
         status, *place = reply.split(' ')
         if status == 'c':
             raise Conflict(key)
