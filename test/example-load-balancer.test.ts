@@ -302,7 +302,9 @@ for (const kind of ['nginx', 'HAProxy'] as const) {
     }
 
     nodes.a = await scene.start('a')
+    // Both pools have to have it back: with none left in one of them there is nobody to ask.
     await until(async () => await nodeOfNew(t, scene) === 'a')
+    await until(async () => await whichNode(scene) === 'a')
     const late: Member[] = []
     for (let i = 0; i < 6; i++) late.push(await enter(`late-${i}`))
     t.same(await nodesOf(late), { a: 6, b: 0 }, 'new ones fill up the node that came back')
