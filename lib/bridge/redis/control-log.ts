@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.js'
 import { START } from '../../protocol/position.js'
 import type { Position } from '../../protocol/position.js'
 import { CONTROL_RETENTION } from '../bridge.js'
+import type { Entry } from '../bridge.js'
 import { readEnvelope } from './envelope.js'
 import { LogFollower } from './follower.js'
 import type { Continuation, LogStore } from './log-store.js'
@@ -23,7 +24,7 @@ export interface LoggedCommand {
 
 export interface ControlLogOptions {
   readonly clock: Clock
-  readonly logs: LogStore
+  readonly logs: Pick<LogStore, 'head' | 'continue' | 'append'>
   /** The store's clock, epoch ms. */
   storeTime (): number
   /** @param age - in ms */
@@ -41,8 +42,13 @@ export class ControlLog {
   #follower: LogFollower | null = null
   /** Something was fanned out before the head was known. */
   #early = false
-  /** By the store's clock: commands that are older have nothing to do with this node. */
+  /** When it began, by the store's clock. */
   #since = 0
+  /**
+   * Where a log that did not continue was read anew from its beginning: up to there it has commands from before this node's time. Only
+   * there is the store's clock asked, since one that was set back must not make a node deaf.
+   */
+  #reread: Position | null = null
   #open = false
   readonly #waiting: Array<{ readonly logged: LoggedCommand, readonly timestamp: number }> = []
   /** Ids of the commands that came last: a log that was rolled back may bring them again. */
@@ -63,7 +69,7 @@ export class ControlLog {
     this.#follower = new LogFollower({
       from: head,
       deliver: (event) => {
-        if (event.type === 'entry') this.#take(event.entry.payload, event.entry.timestamp)
+        if (event.type === 'entry' && !this.#isEarlier(event.entry)) this.#take(event.entry.payload, event.entry.timestamp)
       },
       read: (from) => this.#read(from),
       failed: (error) => {
@@ -123,12 +129,19 @@ export class ControlLog {
     if (next.gap === undefined) return next
     failed(new Error(`the log of commands does not continue where this node was (${next.gap}): it may have missed some`))
     const { gap, ...whole } = await logs.continue(CONTROL, START, REPAIR, true)
-    return whole.entries.length > 0 ? whole : next
+    if (whole.entries.length === 0) return next
+    this.#reread = whole.head
+    return whole
+  }
+
+  #isEarlier ({ position, timestamp }: Entry): boolean {
+    const { epoch, offset } = this.#reread ?? {}
+    return epoch === position.epoch && offset !== undefined && position.offset <= offset && timestamp < this.#since
   }
 
   #take (payload: Buffer, timestamp: number): void {
     const logged = readCommand(payload)
-    if (logged === null || timestamp < this.#since || this.#known.has(logged.id)) return
+    if (logged === null || this.#known.has(logged.id)) return
     this.#known.add(logged.id)
     if (this.#known.size > 2 * CONTROL_RETENTION.size) {
       const [oldest = ''] = this.#known
