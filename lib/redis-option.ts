@@ -222,12 +222,13 @@ function place (expected: string): Check<unknown> {
 }
 
 function keyPrefix (): Check<string> {
-  const expected = 'a string of 1 to 64 bytes without braces, spaces and control characters'
+  // `<prefix>@<db>` is what the channels of another database begin with.
+  const expected = 'a string of 1 to 64 bytes without braces, spaces and control characters, and without a number behind an @ at its end'
   return {
     expected,
     standard: 'realtime',
     read: (value = 'realtime', path) =>
       // eslint-disable-next-line no-control-regex -- control characters are what is refused
-      typeof value === 'string' && /^[^{}\x00-\x20\x7f]+$/.test(value) && Buffer.byteLength(value) <= 64 ? value : refuse(path, expected, value)
+      typeof value === 'string' && /^[^{}\x00-\x20\x7f]+(?<!@\d+)$/.test(value) && Buffer.byteLength(value) <= 64 ? value : refuse(path, expected, value)
   }
 }

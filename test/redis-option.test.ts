@@ -85,7 +85,7 @@ await t.test('what is wrong is named, and nothing of it shown', async (t) => {
     t.match(refusal(given), message)
     t.notMatch(refusal(given), SECRET_WORD)
   }
-  for (const prefix of ['', 'a{b', 'a}b', 'a b', 'a\n', 'é'.repeat(33), 5]) t.match(refusal({ host: 'h', prefix }), /^redis.prefix must be/)
+  for (const prefix of ['', 'a{b', 'a}b', 'a b', 'a\n', 'é'.repeat(33), 'shop@1', 5]) t.match(refusal({ host: 'h', prefix }), /^redis.prefix must be/)
 })
 
 await t.test('register fails in bounded time where there is no Redis, and says where', async (t) => {
