@@ -429,3 +429,10 @@ await t.test('garbage in the place of a change is dropped', async (t) => {
   await room.until(() => room.members().length > 0)
   t.same(room.members().map(({ userId }) => userId), ['alice'])
 })
+
+await t.test('the newest connection is not taken for the oldest when the clock of the store was set back', async (t) => {
+  const { near, names } = await pair(t)
+  await near.userConnect('alice', 'c1', 1)
+  await admin.hset(names.key('u:alice', 'connections'), 'c2', `${(Date.now() + 3_600_000) * 1_000} other:1`)
+  t.same(await near.userConnect('alice', 'c3', 1), ['c1', 'c2'])
+})

@@ -15,13 +15,24 @@ redis.call('HLEN', USER)
 local refused = refusal(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
 if refused then return { refused } end
 
-local function excess (limit)
-  local count = redis.call('HLEN', USER) - limit
-  if count <= 0 then return '' end
+local function readConnections ()
   local all, connections = redis.call('HGETALL', USER), {}
   for index = 1, #all, 2 do
     connections[#connections + 1] = { id = all[index], order = tonumber(string.match(all[index + 1], '^%d+')) }
   end
+  return connections
+end
+
+-- Behind all that are there, also when the clock was set back.
+local function nextOrder (order)
+  for _, connection in ipairs(readConnections()) do order = math.max(order, connection.order + 1) end
+  return int(order)
+end
+
+local function excess (limit)
+  local count = redis.call('HLEN', USER) - limit
+  if count <= 0 then return '' end
+  local connections = readConnections()
   table.sort(connections, function (a, b) return a.order < b.order or (a.order == b.order and a.id < b.id) end)
   local oldest = {}
   for index = 1, math.min(count, #connections) do oldest[index] = '\n' .. connections[index].id end
@@ -45,7 +56,8 @@ for index = 4, #ARGV, 3 do
     results[#results + 1] = connect(connection, value)
   else
     -- Microseconds of the store's clock; those of one call follow each other.
-    local order = connect(connection, int(clock[1] * 1000000 + clock[2] + index))
+    local now = clock[1] * 1000000 + clock[2] + index
+    local order = connect(connection, value == '' and int(now) or nextOrder(now))
     results[#results + 1] = value == '' and order or order .. excess(tonumber(value))
   end
 end
