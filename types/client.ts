@@ -151,7 +151,8 @@ export interface WebStorage {
 export interface ClientOptions {
   /**
    * The server's WebSocket route: absolute (`ws`, `wss`, `http`, `https`), or in browsers relative to the page as it is now. Anything
-   * else is a `TypeError` of `createClient`; where pages are rendered on a server there is no page to be relative to.
+   * else is a `TypeError` of `createClient`. Where there is no page, as on a server that renders them, a client with a relative address
+   * stays `idle`: `connect` rejects with a `TypeError`.
    */
   url: string
   /**
@@ -569,7 +570,10 @@ export interface Client<Api = unknown> {
   readonly userId: string | undefined
   /** Everything of the inbox up to here was handed to the handlers; for the option `inbox` after a reload. */
   readonly inbox: string | undefined
-  /** Begins, also after `closed`. Resolves when connected and caught up; rejects when the client closes first. */
+  /**
+   * Begins, also after `closed`. Resolves when connected and caught up; rejects when the client closes first, and with a `TypeError`
+   * where the address is relative and there is no page.
+   */
   connect (): Promise<void>
   /** Ends. Nothing is emitted afterwards; what waits is rejected with `closed`, and stays in storage if there is one. */
   close (): void

@@ -33,7 +33,8 @@ export function buildClient (options: ClientOptions): object {
       const user = room('user:' + userId, { presence: false })
       const off = user.on(USER_UPDATE_EVENT, ({ content }: RoomMessageFrame) => handler(content))
       return () => {
-        if (off()) return
+        // The last one, and only once: by then it may be another handle, for other watchers.
+        if (off() !== 0) return
         user.leave()
         // Whoever looks at many users, one after the other, keeps none of them.
         session.rooms.delete(user.id)

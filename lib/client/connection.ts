@@ -2,7 +2,7 @@ import type { ClientClock, ClientOptions, ClientState, Socket, StatusReason } fr
 import { createBackoff } from './backoff.js'
 import type { Backoff } from './backoff.js'
 import type { Core } from './core.js'
-import { createCredentials, NO_ANSWER } from './credentials.js'
+import { createCredentials } from './credentials.js'
 import type { Address, Answer } from './credentials.js'
 import { bytesOf, host, isLate, onSigns } from './environment.js'
 import { ignore, RealtimeError } from './errors.js'
@@ -71,11 +71,10 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
 
   /** Lets go of socket and timers. Whatever they still have to say is not heard. */
   function drop (code: number, reason?: string): void {
-    const dropped = socket
     next()
     cancel()
+    socket?.close(code, reason)
     socket = core.welcome = undefined
-    dropped?.close(code, reason)
   }
 
   function end (reason: StatusReason, code?: number): void {
@@ -95,7 +94,7 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
     drop(4000)
     if (backoff.count >= attempts) return end('attempts', code)
     const ms = backoff.next(retryAfter)
-    wait(soon && backoff.count === 1 ? 0 : ms, reason, code)
+    wait(backoff.count === 1 && soon ? 0 : ms, reason, code)
   }
 
   function attempt (): void {
@@ -114,12 +113,11 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
 
   function dial (address: Address | null): void {
     if (!address) return end('signed-out')
-    const { url, protocols } = address
-    if (!url) return over(address)
+    if (!address.url) return over(address)
     const { WebSocket = host.WebSocket, shareTabs } = options
     const Class = shareTabs?.(WebSocket) ?? WebSocket
     let opened: boolean
-    socket = new Class(url, protocols)
+    socket = new Class(address.url, address.protocols)
     socket.onopen = () => { opened = true }
     socket.onerror = ignore
     socket.onmessage = guard(receive)
@@ -168,12 +166,11 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
 
   /** A new token for the connection as it is. Where that fails it ends with 4401, and connects again with another one. */
   function extend (waits: Backoff): void {
-    void credentials.extend(core.welcome?.connectionId).catch((error: unknown) => {
+    void credentials.extend(core.welcome?.connectionId).catch((error: unknown): undefined => {
       core.report(error)
-      return NO_ANSWER
     }).then(guard((answer) => {
-      if (!answer) end('signed-out')
-      else if (!answer.status || BUSY.test(String(answer.status))) timeout(guard(() => extend(waits)), waits.next(answer.retryAfter))
+      if (answer === null) end('signed-out')
+      else if (!answer?.status || BUSY.test(String(answer.status))) timeout(guard(() => extend(waits)), waits.next(answer?.retryAfter))
     }))
   }
 
@@ -186,7 +183,7 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
   function look (): void {
     // A clock that was set back.
     deadAt = Math.min(deadAt, wall() + patience())
-    const due = Math.min(wall() + TICK, deadAt)
+    const due = Math.min(deadAt, wall() + TICK)
     cancel = timeout(() => {
       // It held.
       backoff.count = 0

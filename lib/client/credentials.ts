@@ -1,17 +1,15 @@
 import type { ClientOptions, TokenReason } from '../../types/client.js'
 import { BEARER_PROTOCOL, SUBPROTOCOL } from '../protocol/frames.js'
-import { host } from './environment.js'
+import { absolute, host } from './environment.js'
 
 /** An answer of the server's HTTP routes. */
 export interface Answer {
   /** 0: there was none. */
   readonly status: number
   /** In ms; 0 where the server did not ask for any. */
-  readonly retryAfter: number
+  readonly retryAfter?: number
   readonly ticket?: string
 }
-
-export const NO_ANSWER: Answer = { status: 0, retryAfter: 0 }
 
 /** Where to open a socket; without `url`, why not. */
 export interface Address extends Partial<Answer> {
@@ -38,9 +36,9 @@ export interface Credentials {
 }
 
 export function createCredentials (options: ClientOptions): Credentials {
-  // Throws a TypeError of its own where it cannot be read at all.
-  const base = new URL(options.url, host.location?.href).href
-  if (!/^(ws|http)/.test(base)) throw new TypeError(`url: ${options.url}`)
+  // Modules of pages run on servers too: what is relative to a page is a mistake there only when somebody connects.
+  const base = absolute(options.url, host.location?.href ?? 'ws:invalid')
+  if (!/^(ws|http)/.test(base)) throw new TypeError(`url: ${base}`)
   let token: string | null | undefined
   let reason: TokenReason = 'connect'
 
@@ -73,7 +71,7 @@ export function createCredentials (options: ClientOptions): Credentials {
         ticket: status === 200 && Object(await response.json()).ticket
       }
     } catch {
-      return NO_ANSWER
+      return { status: 0 }
     }
   }
 

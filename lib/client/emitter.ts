@@ -3,11 +3,14 @@ import { ignore } from './errors.js'
 /** A handler of any event. As a method's type, so that handlers of narrower values fit. */
 export type Handler = { handle (value: unknown): unknown }['handle']
 
+/** How many handlers are left, told by whatever took one away; of one that was not there, nothing is. */
+export type Left = number | false | undefined
+
 /** Handlers by event. */
 export interface Emitter {
-  /** Returns what takes it away again, and tells how many are left. */
-  on (event: string, handler: Handler): () => number | undefined
-  off (event: string, handler: Handler): number | undefined
+  /** Returns what takes it away again. */
+  on (event: string, handler: Handler): () => Left
+  off (event: string, handler: Handler): Left
   /**
    * Calls the handlers at once. Returns how many there are.
    *
@@ -24,9 +27,9 @@ export interface Emitter {
 export function createEmitter (live: () => boolean, report: (error: unknown) => void): Emitter {
   const all = new Map<string, Set<Handler>>()
 
-  function off (event: string, handler: Handler): number | undefined {
-    all.get(event)?.delete(handler)
-    return all.get(event)?.size
+  function off (event: string, handler: Handler): Left {
+    const handlers = all.get(event)
+    return handlers?.delete(handler) && handlers.size
   }
 
   return {

@@ -24,6 +24,11 @@ export const systemClock: ClientClock = {
   id: () => crypto.getRandomValues(new Uint32Array(4)).join('-')
 }
 
+/** @throws TypeError - it is no address, or a relative one where there is no page */
+export function absolute (url: string, page: string | undefined = host.location?.href): string {
+  return new URL(url, page).href
+}
+
 /** Lateness of a timer beyond which the machine slept or stalled, in ms. */
 const LATE = 1_000
 

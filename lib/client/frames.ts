@@ -97,7 +97,7 @@ export type RoomFrame =
 
 export type ServerFrame =
   | Welcome | Ack | ErrorFrame | RoomFrame | DirectFrame
-  | { readonly type: 'reset', readonly roomId?: undefined, readonly inbox: true, readonly reason: GapReason, readonly position: string }
+  | { readonly type: 'reset', readonly inbox: true, readonly reason: GapReason, readonly position: string }
   | { readonly type: 'broadcast', readonly event: string, readonly content: unknown, readonly timestamp: number }
   | { readonly type: 'ping' }
   | { readonly type: 'expiring', readonly expiresAt: number }

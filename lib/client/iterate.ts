@@ -16,11 +16,11 @@ export function iterate (core: Core, room: { readonly id: string, readonly wante
   async function * read (): AsyncGenerator<ClientMessage, undefined> {
     try {
       for (;;) {
+        await until(core, () => waiting.length > 0 || core.ended || !room.wanted)
         if (!(waiting.length <= limit)) throw new RealtimeError('overflow')
         const message = waiting.shift()
-        if (message) yield message
-        else if (core.ended || !room.wanted) return
-        else await until(core, () => waiting.length > 0 || core.ended || !room.wanted)
+        if (!message) return
+        yield message
       }
     } finally {
       off()

@@ -1,11 +1,13 @@
 import type { Member, PresenceChange } from '../../types/client.js'
 import type { PresencePage } from './frames.js'
 
+type Change = Member & { readonly change?: PresenceChange }
+
 /** Who is in a room: a snapshot, page by page, and what follows it. */
 export interface Members {
   readonly map: Map<string, Member>
   /** A change the server tells of. False: of somebody who was not here anyway. */
-  apply (change: Member & { readonly change?: PresenceChange }): boolean
+  apply (change: Change): boolean
   /** A page of a snapshot; the first one starts it anew. Returns behind whom the next one begins. */
   page (page: PresencePage, first?: boolean): string | undefined
 }
@@ -15,18 +17,19 @@ export function createMembers (): Members {
   /** Those of before that no page has shown yet. */
   let stale = new Set<string>()
 
-  const members: Members = {
+  function apply ({ userId, change, status, meta, devices }: Change): boolean {
+    stale.delete(userId)
+    return change === 'left' ? map.delete(userId) : !!map.set(userId, { userId, status, meta, devices })
+  }
+
+  return {
     map,
-    apply ({ userId, change, status, meta, devices }) {
-      stale.delete(userId)
-      return change === 'left' ? map.delete(userId) : !!map.set(userId, { userId, status, meta, devices })
-    },
+    apply,
     page (page, first) {
       if (first) stale = new Set(map.keys())
-      page.members.forEach(members.apply)
+      page.members.forEach(apply)
       if (page.more) return page.members.at(-1)?.userId
       stale.forEach((userId) => map.delete(userId))
     }
   }
-  return members
 }

@@ -74,18 +74,17 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       const { message, settle } = entry
       if (cancel || (flying && (backoff.count || !(flying < inFlight)))) return
       if (entry.flying) continue
-      if (message.userId && message.userId !== userId) {
-        settle(new RealtimeError('other_user'))
-        continue
-      }
-      const { state, position } = core.room(message.roomId).haven()
-      // In doubt, and nobody would recognise it: its key is forgotten, or the room is volatile and never knew it.
-      const lost = message.sentAt && (wall() - message.sentAt > welcome.limits.keyTtl * SHARE || (state === 'joined' && !position))
-      if (lost || !/^j/.test(state)) settle(new RealtimeError('unknown'))
-      else if (state === 'joined') {
-        const ms = pace(welcome)
-        if (ms) pause(ms)
-        else void send(entry)
+      if (message.userId && message.userId !== userId) settle(new RealtimeError('other_user'))
+      else {
+        const { state, position } = core.room(message.roomId).haven()
+        // In doubt, and nobody would recognise it: its key is forgotten, or the room is volatile and never knew it.
+        const lost = message.sentAt && (wall() - message.sentAt > welcome.limits.keyTtl * SHARE || (state === 'joined' && !position))
+        if (lost || !/^j/.test(state)) settle(new RealtimeError('unknown'))
+        else if (state === 'joined') {
+          const ms = pace(welcome)
+          if (ms > 0) pause(ms)
+          else void send(entry)
+        }
       }
     }
   }
@@ -105,13 +104,12 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       backoff.count = 0
       settle(undefined, ack)
     } catch (error) {
-      const failure: RealtimeError = Object(error)
-      const { code, retryable, retryAfter } = failure
+      const { code, retryable, retryAfter }: RealtimeError = Object(error)
       if (retryable || code === 'timeout') {
         // Refused for now and never in doubt: its key was not used, so there is no hurry.
         if (retryable) message.sentAt = sentAt
         pause(backoff.next(retryAfter))
-      } else if (code !== 'disconnected') settle(failure)
+      } else if (code !== 'disconnected') settle(Object(error))
     }
     entry.flying = false
     flying--
@@ -126,15 +124,15 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     }, ms)
   }
 
-  /** Takes a token of the server's bucket as it must look from here; else how long until there is one, in ms. */
+  /** Takes a token of the server's bucket as it must look from here; else, above 0, how long until there is one, in ms. */
   function pace ({ limits: { messages: { max, window } } }: Welcome): number {
     // A clock that was set back must not make it wait for the time it lost.
     fullAt = Math.min(fullAt, wall() + window)
-    const fuller = Math.max(fullAt, wall()) + window / max / SHARE
+    // One token, or all of a bucket that holds less than one.
+    const fuller = Math.max(fullAt, wall()) + window / Math.max(1, max * SHARE)
     const ms = fuller - wall() - window
-    if (ms > 0) return ms
-    fullAt = fuller
-    return 0
+    if (ms <= 0) fullAt = fuller
+    return ms
   }
 
   function take (stored: readonly StoredMessage[]): void {
@@ -152,8 +150,9 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     async load () {
       if (storage && !loading) {
         const call = async (): Promise<void> => guard(take)(await storage.load())
-        const expiry = new Promise<never>((resolve, reject) => timeout(() => reject(new RealtimeError('timeout')), core.wait))
-        loading = Promise.race([call(), expiry]).catch(core.report)
+        loading = new Promise<void>((resolve, reject) => {
+          void call().then(resolve, reject).then(timeout(() => reject(new RealtimeError('timeout')), core.wait))
+        }).catch(core.report)
       }
       await loading
     },

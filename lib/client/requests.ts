@@ -47,8 +47,8 @@ export function createRequests (core: Core): Requests {
         const pending: Pending = { frame: { id, ...frame }, take, resolve, reject }
         pendings.set(id, pending)
         signal?.addEventListener('abort', abort)
-        if (core.ended) reject(new RealtimeError('closed'))
-        else if (signal?.aborted) abort()
+        if (signal?.aborted) abort()
+        else if (core.ended) reject(new RealtimeError('closed'))
         else if (take || core.connected) transmit(pending)
         done = () => {
           pendings.delete(id)

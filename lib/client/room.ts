@@ -6,7 +6,7 @@ import { createBackoff } from './backoff.js'
 import { CHANGE } from './core.js'
 import type { Core } from './core.js'
 import { createEmitter } from './emitter.js'
-import type { Handler } from './emitter.js'
+import type { Handler, Left } from './emitter.js'
 import { errorOf, ignore, RealtimeError } from './errors.js'
 import type { JoinAnswer, PresencePage, RoomFrame, RoomMessageFrame } from './frames.js'
 import { iterate } from './iterate.js'
@@ -29,7 +29,7 @@ export interface RoomHandle {
   readonly position: string | undefined
   readonly members: ReadonlyMap<string, Member>
   readonly typing: ReadonlyMap<string, unknown>
-  on (event: string, handler: Handler): () => number | undefined
+  on (event: string, handler: Handler): () => Left
   off (event: string, handler: Handler): void
   onChange (handler: () => void): () => void
   messages (options?: { limit?: number }): AsyncIterableIterator<ClientMessage>
@@ -215,10 +215,12 @@ export function createRoom (id: string, core: Core): RoomHandle {
   }
 
   function publish (event: string, content: unknown, { key }: { key?: string } = {}): Promise<Published> {
-    // The server takes a message for the end of typing.
+    // The server takes a message for the end of typing, unless it refuses it.
     cancelTyping()
+    const published = core.queue.push(id, event, content, key, !wanted() && reason)
+    if (typing) published.catch(tellTyping)
     typing = false
-    return core.queue.push(id, event, content, key, !wanted() && reason)
+    return published
   }
 
   const room: RoomHandle = {

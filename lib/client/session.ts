@@ -3,7 +3,7 @@ import { createConnection } from './connection.js'
 import { CHANGE } from './core.js'
 import type { Core } from './core.js'
 import { createEmitter } from './emitter.js'
-import { host, systemClock } from './environment.js'
+import { absolute, host, systemClock } from './environment.js'
 import { RealtimeError } from './errors.js'
 import type { ServerFrame } from './frames.js'
 import { createInbox } from './inbox.js'
@@ -44,9 +44,9 @@ export function createSession (options: ClientOptions): Session {
   function frame (frame: ServerFrame): void {
     const { type } = frame
     if (type === 'ack' || type === 'error') core.answer(frame)
-    else if (type === 'direct') core.direct(frame)
-    else if (type === 'reset' && !frame.roomId) core.gap(frame)
     else if ('roomId' in frame) room(frame.roomId).frame(frame)
+    else if (type === 'direct') core.direct(frame)
+    else if (type === 'reset') core.gap(frame)
     else if (type === 'broadcast') emit(type, frame)
   }
 
@@ -83,6 +83,7 @@ export function createSession (options: ClientOptions): Session {
     }),
     queue: createQueue(core, clock, options.queue),
     async connect () {
+      absolute(options.url)
       core.live = true
       await core.queue.load()
       // Unless it was closed meanwhile.

@@ -111,6 +111,20 @@ await t.test('typing: repeated while it lasts, ended by false, by a message and 
   t.strictSame(peer.frames.filter(({ type }) => type === 'typing').map(({ typing }) => typing), [true, true, true, false, true, true])
 })
 
+await t.test('a message that is refused was no end of typing: that is told', async (t) => {
+  const server = await createScriptedServer(t)
+  const { client } = createSdk(t, server, 'ann')
+  const room = client.room('chat:1')
+  const peer = await admit(server, client)
+  room.setTyping(true)
+  t.match(await peer.next('typing'), { typing: true })
+  const sent = room.send('hi')
+  const { id, key } = await peer.next('message')
+  peer.send({ type: 'error', id, roomId: 'chat:1', key, code: 'refused', message: 'not now', retryable: false })
+  await t.rejects(sent, { code: 'refused' })
+  t.match(await peer.next('typing'), { typing: false })
+})
+
 await t.test('who types: forgotten after eight seconds, told once', async (t) => {
   const server = await createScriptedServer(t)
   const clock = createFakeClock()
@@ -361,6 +375,19 @@ await t.test('watchUser hears a user\'s updates until the last watcher goes', as
   async function heardCount (count: number): Promise<void> {
     while (seen.length < count) await new Promise((resolve) => setImmediate(resolve))
   }
+})
+
+await t.test('whoever stops watching twice stops nobody else who began meanwhile', async (t) => {
+  const app = await createApp(t, { rooms: { 'user:{id}': { join: () => true } } })
+  const { client } = createSdk(t, app, 'ann')
+  const off = client.watchUser('bob', () => {})
+  await client.joinRoom('user:bob')
+  off()
+  const name = new Promise((resolve) => client.watchUser('bob', resolve))
+  off()
+  await client.joinRoom('user:bob')
+  await app.app.realtime.broadcastUserUpdate('bob', { name: 'Bob' })
+  t.strictSame(await name, { name: 'Bob' })
 })
 
 await t.test('the classic three', async (t) => {

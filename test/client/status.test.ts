@@ -234,8 +234,8 @@ await t.test('a real server that drains: away and back without a gap', async (t)
   t.match(reasons[0], ['waiting', /goaway|lost/])
 })
 
-await t.test('an address that is none is a TypeError of createClient', async (t) => {
-  for (const url of ['/realtime', 'http://', 'localhost:3000/realtime', 'ftp://example.com/realtime', 'mailto:ann']) {
+await t.test('an address that is none, with or without a page, is a TypeError of createClient', async (t) => {
+  for (const url of ['http://', 'localhost:3000/realtime', 'ftp://example.com/realtime', 'mailto:ann']) {
     t.throws(() => createClient({ url, autoConnect: false }), TypeError, url)
   }
   t.throws(() => createClient({ url: 'ftp://example.com/x', autoConnect: false }), { message: 'url: ftp://example.com/x' })

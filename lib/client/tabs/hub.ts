@@ -272,12 +272,12 @@ export function createHub ({ socket, clock, own, send, drop, ended }: HubOptions
       links.forEach((state, link) => greet(link, state))
       pace.start(frame.limits)
     } else if (type === 'direct') inbox.direct(frame, text)
-    else if (type === 'reset' && frame.roomId === undefined) inbox.reset(frame, text)
+    else if (type === 'reset' && !('roomId' in frame)) inbox.reset(frame, text)
     // The others go when this tab goes, and one of them opens the next socket. Renewing is for whose credential it is.
     else if (type === 'goaway' || type === 'expiring') send([own], text)
     else if (type === 'broadcast') emit([...inbox.present], text)
     else if (type === 'joined') room(frame.roomId).frame(frame, text)
-    else if ('roomId' in frame && frame.roomId !== undefined) rooms.get(frame.roomId)?.frame(frame, text)
+    else if ('roomId' in frame) rooms.get(frame.roomId)?.frame(frame, text)
   }
 
   function settle (frame: Ack | ErrorFrame, text: string): void {
