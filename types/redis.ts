@@ -25,7 +25,7 @@ export type RedisServer = string | Redis | Cluster | RedisOptions | { cluster: R
 export interface RedisSettings {
   /**
    * First part of every key and channel: separates applications that share a Redis. 1 to 64 bytes without braces, spaces and control
-   * characters.
+   * characters, and without a number behind an `@` at its end.
    * @default 'realtime'
    */
   prefix?: string | undefined
