@@ -50,6 +50,15 @@ for (const react of versions) {
     })
   }
 
+  await t.test(`React ${react}, StrictMode: effects that are taken back and run again do not close the provider's client`, async (t) => {
+    const app = await createRooms(t)
+    const scene = await theatre.open(t, app, { react, scene: 'greeting', strict: true })
+    await scene.until('stage.seen.room.messages.length === 2 && stage.seen.room.messages.every(({ state }) => state !== "pending")')
+    t.strictSame(await scene.read('stage.seen.room.messages.map(({ state }) => state)'), ['sent', 'sent'])
+    t.equal(await scene.read('stage.sockets'), 1)
+    t.strictSame(await scene.read('stage.errors'), [])
+  })
+
   await t.test(`React ${react}: a room that the application joined itself stays joined`, async (t) => {
     const app = await createRooms(t)
     await app.app.realtime.notifyRoom('chat:1', 'message', 'before')

@@ -30,6 +30,13 @@ function Members ({ id, name = 'members' }: { id: string | null, name?: string }
   return <p>{view.members.map(({ userId }) => userId).join()}</p>
 }
 
+/** Says something as soon as it is there: in StrictMode twice. */
+function Greeter (): null {
+  const { send } = useRoom('chat:1')
+  useEffect(() => { void send('hello') }, [send])
+  return null
+}
+
 const never = new Promise<void>(() => {})
 
 /** Renders with the hook and is never mounted. */
@@ -61,5 +68,6 @@ scenes({
   },
   suspended: () => show(<Suspense fallback='waiting'><Suspended /></Suspense>),
   provided: () => raw(<RealtimeProvider options={options}><Room id='chat:1' /></RealtimeProvider>),
+  greeting: () => raw(<RealtimeProvider options={options}><Greeter /><Room id='chat:1' /></RealtimeProvider>),
   ended: () => raw(null)
 })
