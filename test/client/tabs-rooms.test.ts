@@ -211,6 +211,25 @@ await t.test('presence and typing reach the tabs that are in the room; the last 
   await left
 })
 
+await t.test('typing of a tab whose message is refused is over for the others too', async (t) => {
+  const { app, tabs } = await createWorld(t, { rooms: { 'chat:{id}': { ...chat, publish: ({ user }) => user.id !== 'ann' } } })
+  const [, second] = await tabs(2)
+  if (!second) return
+  const bob = createSdk(t, app, 'bob')
+  const ofBob = await bob.client.joinRoom('chat:1')
+  const room = await second.client.joinRoom('chat:1')
+  const typing: boolean[] = []
+  ofBob.on('typing', (event) => typing.push(event.typing))
+  const began = heard(ofBob, 'typing')
+  room.setTyping(true)
+  await began
+  await t.rejects(room.send('no'), { code: 'forbidden' })
+  // Their answers come behind whatever the frames before them caused.
+  await room.history()
+  await ofBob.history()
+  t.strictSame(typing, [true, false])
+})
+
 await t.test('volatile rooms: what comes', async (t) => {
   const { tabs } = await createWorld(t)
   const [first, second] = await tabs(2)

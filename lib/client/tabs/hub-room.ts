@@ -296,7 +296,7 @@ export function createHubRoom (roomId: string, hub: Exchange, forget: () => void
   /** The tab wants something else by now. */
   function cancel (link: string): boolean {
     const member = members.get(link)
-    typing(link, false)
+    if (typists.has(link)) typing(link, false)
     members.delete(link)
     member?.attempt?.done({ roomId, error: { code: 'not_member', message: 'left meanwhile', retryable: false } })
     return member !== undefined
@@ -353,7 +353,8 @@ export function createHubRoom (roomId: string, hub: Exchange, forget: () => void
 
   function typing (link: string, on: boolean): void {
     if (on) typists.add(link)
-    else if (!typists.delete(link)) return
+    // Also of one whose message was taken for the end of it, and refused: the server was not told.
+    else typists.delete(link)
     // One of them is enough, and each of them repeats it.
     if (state === 'in' && (on || typists.size === 0)) hub.tell({ type: 'typing', roomId, typing: on })
   }

@@ -10,6 +10,6 @@ export { version }
 export function render (kind: 'client' | 'options', WebSocket: SocketClass, fetch: () => never): string {
   // Relative, which means nothing on a server.
   const options = { url: '/realtime', WebSocket, fetch }
-  const client = kind === 'client' ? createClient({ ...options, url: 'https://example.com/realtime', autoConnect: false }) : undefined
+  const client = kind === 'client' ? createClient(options) : undefined
   return renderToString(<App client={client} options={options} onView={() => { throw new Error('an effect') }} />)
 }
