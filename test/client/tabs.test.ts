@@ -86,6 +86,15 @@ await t.test('users do not share, nor do tabs that do not know whose they are', 
   await bob.client.joinRoom('chat:1')
 })
 
+await t.test('one subject of two tenants is two users; a renewed token is that of the same one', async (t) => {
+  const app = await createApp(t, { rooms })
+  const browser = createBrowser()
+  for (const claims of [{ tenant: 'one' }, { tenant: 'two' }, { tenant: 'one', jti: 'renewed' }]) {
+    await untilStatus(openTab(t, browser, app, 'ann', { getToken: () => app.token('ann', claims) }).client, 'connected')
+  }
+  t.equal(await connections(app), 2)
+})
+
 await t.test('what the server closes it with closes all tabs, and means to each what it means', async (t) => {
   const app = await createApp(t, { rooms })
   const tabs = await two(t, app)

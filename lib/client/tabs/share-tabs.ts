@@ -11,9 +11,9 @@ import { TABS_VERSION } from './wire.js'
  * keeps its rooms, handlers, waiting messages and positions; one of them holds the socket, with its credential. When that one is
  * closed or crashes another one goes on, and nothing is lost or repeated.
  *
- * Tabs share when they have the same `url`, the same user (`sub` of the JWT that is offered as a subprotocol) and the same `name`. With
- * tickets and cookies a page does not know whose they are: without a `name` every tab then has a socket of its own, as it has where
- * the browser has no Web Locks or no BroadcastChannel (pages without TLS, Node 20).
+ * Tabs share when they have the same `url`, the same user (a `sub`, and whatever else the JWT that is offered as a subprotocol says of
+ * them) and the same `name`. With tickets and cookies a page does not know whose they are: without a `name` every tab then has a socket
+ * of its own, as it has where the browser has no Web Locks or no BroadcastChannel (pages without TLS, Node 20).
  *
  * The server's limits, such as those on frames and rooms of a connection, are for all of these tabs together.
  *
@@ -31,12 +31,12 @@ export function shareTabs (options: ShareTabsOptions = {}): (Socket: SocketClass
     if (!locks || !BroadcastChannel) return RealSocket
     return virtualSocket((url, protocols, events) => {
       const connect = (): Socket => new RealSocket(url, protocols)
-      const userId = subjectOf(protocols)
-      if (name === undefined && userId === undefined) return alone(connect(), events)
+      const user = userOf(protocols)
+      if (name === undefined && user === undefined) return alone(connect(), events)
       const stolen = steal
       steal = false
       return createTab({
-        name: nameOf(url, [name, userId]),
+        name: nameOf(url, [name, user]),
         locks,
         BroadcastChannel,
         steal: stolen,
@@ -56,13 +56,17 @@ function nameOf (url: string, who: ReadonlyArray<string | undefined>): string {
   return `fastify-realtime tabs ${TABS_VERSION} ${route.href} ${JSON.stringify(who)}`
 }
 
-/** Whose token is offered, as far as one can tell. */
-function subjectOf (protocols: readonly string[]): string | undefined {
+/**
+ * Whose token is offered, as far as one can tell. All that it says of them: the server may make its users of more than the subject,
+ * such as a tenant, and let them do what other claims say.
+ */
+function userOf (protocols: readonly string[]): string | undefined {
   const [, payload] = protocols.find((protocol) => protocol.startsWith(BEARER_PROTOCOL))?.split('.').slice(1) ?? []
   try {
     // Bytes for letters, which tell users apart as well.
-    const { sub } = JSON.parse(atob(String(payload).replace(/-/g, '+').replace(/_/g, '/')))
-    return typeof sub === 'string' ? sub : undefined
+    // What is about the token itself is different in each.
+    const { exp, iat, nbf, jti, ...user } = JSON.parse(atob(String(payload).replace(/-/g, '+').replace(/_/g, '/')))
+    return typeof user.sub === 'string' ? JSON.stringify(user) : undefined
   } catch {
     return undefined
   }
