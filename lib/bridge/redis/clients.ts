@@ -133,7 +133,8 @@ function serverOptions ({ clock, prefix, timeout }: ClientsOptions, name: string
     retryStrategy: (times) => backoff(clock, times),
     sentinelRetryStrategy: (times) => backoff(clock, times),
     // After a failover the former master goes on, read-only: who is connected to it has to ask anew who is the master.
-    reconnectOnError: (error) => error.message.startsWith('READONLY')
+    // As Redis says it, and as 6.2 wraps it where a script met it.
+    reconnectOnError: (error) => /(?:^|: -)READONLY\b/.test(error.message)
   }
 }
 

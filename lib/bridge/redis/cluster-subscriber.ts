@@ -35,6 +35,8 @@ interface Wanted<Link> {
   /** Where it is subscribed, or is being. */
   link: Link | null
   confirmed: Promise<void> | null
+  /** How many wait for it. */
+  waiting: number
   /** It was subscribed before, and something may have been lost since. */
   missed: boolean
   cancelLinger: (() => void) | null
@@ -80,10 +82,11 @@ export class ClusterSubscriber<Link extends SubscriberLink> implements Subscript
 
   async add (channel: string): Promise<void> {
     const { clock, timeout, redirected } = this.#options
-    const wanted = this.#wanted.get(channel) ?? { slot: slotOf(channel), link: null, confirmed: null, missed: false, cancelLinger: null }
+    const wanted = this.#wanted.get(channel) ?? { slot: slotOf(channel), link: null, confirmed: null, waiting: 0, missed: false, cancelLinger: null }
     this.#wanted.set(channel, wanted)
     wanted.cancelLinger?.()
     wanted.cancelLinger = null
+    wanted.waiting++
     let over = false
     let cancel = (): void => {}
     const late = new Promise<never>((_resolve, reject) => {
@@ -110,9 +113,10 @@ export class ClusterSubscriber<Link extends SubscriberLink> implements Subscript
         }
       }
     } catch (error) {
-      this.remove(channel)
+      if (wanted.waiting === 1) this.remove(channel)
       throw error instanceof BridgeError ? error : new BridgeError('unavailable', 'a subscription failed', { cause: error })
     } finally {
+      wanted.waiting--
       cancel()
     }
   }

@@ -4,7 +4,8 @@ import { KEPT, holdingsKey, readHolding } from './holdings.js'
 import type { Incarnation } from './lease.js'
 import type { Names } from './names.js'
 import { loadScript } from './script.js'
-import type { Reply, Store } from './store.js'
+import { listOf } from './store.js'
+import type { Store } from './store.js'
 
 const INHERIT = loadScript('inherit')
 const RELEASE = loadScript('release')
@@ -116,8 +117,4 @@ export class Sweeper {
 function readIncarnation (name: string): Incarnation | null {
   const [, nodeId, number] = /^([^:]+):([1-9]\d{0,14})$/.exec(name) ?? []
   return nodeId === undefined ? null : { nodeId, number: Number(number) }
-}
-
-function listOf (reply: Reply | undefined): readonly Reply[] {
-  return Array.isArray(reply) ? reply : []
 }

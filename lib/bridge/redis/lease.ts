@@ -2,6 +2,7 @@ import type { Clock } from '../../clock.js'
 import { KEPT, nameOf } from './holdings.js'
 import type { Names } from './names.js'
 import { loadScript } from './script.js'
+import { listOf } from './store.js'
 import type { Reply, Store } from './store.js'
 
 const BEAT = loadScript('node-beat')
@@ -244,8 +245,4 @@ export class Lease {
 /** The node of an incarnation's name. */
 function nodeOf (name: string): string {
   return name.slice(0, name.lastIndexOf(':'))
-}
-
-function listOf (reply: Reply | undefined): readonly Reply[] {
-  return Array.isArray(reply) ? reply : []
 }

@@ -8,6 +8,7 @@ import { metaTtl } from '../judge.js'
 import { entryOf } from './envelope.js'
 import type { LogName, Names } from './names.js'
 import { loadScript } from './script.js'
+import { listOf } from './store.js'
 import type { Reply, Store } from './store.js'
 
 const APPEND = loadScript('log', 'append')
@@ -321,8 +322,4 @@ function readEntry (epoch: string, [id, fields]: readonly Reply[]): Entry | Remo
   const [, chain, , , , time, , kind, , data] = listOf(fields)
   if (!(data instanceof Buffer)) return null
   return entryOf(String(kind), { epoch, offset: parseInt(String(id), 10), chain: String(chain) }, Number(time), data)
-}
-
-function listOf (reply: Reply | undefined): readonly Reply[] {
-  return Array.isArray(reply) ? reply : []
 }

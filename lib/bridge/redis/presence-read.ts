@@ -3,7 +3,8 @@ import type { ChannelName } from '../bridge.js'
 import type { Names } from './names.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
 import { loadScript } from './script.js'
-import type { Reply, Store } from './store.js'
+import { listOf } from './store.js'
+import type { Store } from './store.js'
 
 const READ = loadScript('sender', 'presence', 'presence-read')
 
@@ -31,8 +32,4 @@ function readMember (userId: string, devices: number, status: string, meta: stri
   const knownStatus: string = JSON.parse(status)
   const knownMeta: unknown = meta === '' ? undefined : JSON.parse(meta)
   return { userId, status: knownStatus, ...(knownMeta !== undefined && { meta: knownMeta }), devices }
-}
-
-function listOf (reply: Reply): readonly Reply[] {
-  return Array.isArray(reply) ? reply : []
 }

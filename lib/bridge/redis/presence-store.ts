@@ -11,6 +11,7 @@ import type { Names } from './names.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
 import { readPresence } from './presence-read.js'
 import { loadScript } from './script.js'
+import { listOf } from './store.js'
 import type { Reply, Store } from './store.js'
 
 const APPLY = loadScript('sender', 'presence', 'presence-apply')
@@ -328,8 +329,4 @@ export class PresenceStore {
   #settle (channel: ChannelName, room: Room): void {
     if (room.members.size === 0 && room.lingering.size === 0 && this.#rooms.get(channel) === room) this.#rooms.delete(channel)
   }
-}
-
-function listOf (reply: Reply | undefined): readonly Reply[] {
-  return Array.isArray(reply) ? reply : []
 }

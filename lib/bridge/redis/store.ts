@@ -18,6 +18,11 @@ export interface StoreOptions {
 /** What Redis answers a script: text comes as bytes. */
 export type Reply = Buffer | number | null | readonly Reply[]
 
+/** A reply, or a part of one, that should be a list; nothing where it is none. */
+export function listOf (reply: Reply | undefined): readonly Reply[] {
+  return Array.isArray(reply) ? reply : []
+}
+
 /** How long to wait before a call whose answer was lost is made again, in ms. */
 const RETRY = 50
 
@@ -149,7 +154,7 @@ export class Store {
 }
 
 /** What a server refuses until a failover is over, or until it is ready. */
-const PASSING = /^(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
+const PASSING = /(?:^|: -)(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
 
 function failure (doubtful: boolean, message: string): BridgeError {
   // Without ioredis' error as its cause: that carries the command's arguments, so what users wrote, and passwords.

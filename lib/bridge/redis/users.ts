@@ -8,6 +8,7 @@ import type { Change } from './holdings-lanes.js'
 import type { Incarnation, Lease } from './lease.js'
 import type { Names } from './names.js'
 import { loadScript } from './script.js'
+import { listOf } from './store.js'
 import type { Reply, Store } from './store.js'
 
 const APPLY = loadScript('sender', 'user-apply')
@@ -178,8 +179,4 @@ function disconnecting (connectionId: string, resolve: () => void = () => {}, re
       return null
     }
   }
-}
-
-function listOf (reply: Reply | undefined): readonly Reply[] {
-  return Array.isArray(reply) ? reply : []
 }

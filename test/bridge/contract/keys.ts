@@ -26,6 +26,17 @@ export async function keyContract (t: Test, options: ContractOptions): Promise<v
     t.same(numbers((await read(near, channel, { since: 'start' })).entries), [1, 2, 3])
   })
 
+  await scenario(t, options, 'what is not published changes no bounds', async ({ t, near, far, channel, fixture }) => {
+    await far.publish({ channel, head: head(1), retention: KEEP, key: key('a') })
+    for (const digest of ['digest', 'other']) {
+      const { status } = await far.publish({ channel, head: head(9), retention: { size: 1, ttl: 1 }, key: key('a', digest) })
+      t.not(status, 'published')
+    }
+    fixture.advance?.(10)
+    await publish(far, freshChannel(), 1)
+    t.same(numbers((await read(near, channel, { since: 'start' })).entries), [1])
+  })
+
   await scenario(t, options, 'another payload under the same key is a conflict', async ({ t, near, far, channel }) => {
     await far.publish({ channel, head: head(1), retention: KEEP, key: key('a') })
     t.same(await near.publish({ channel, head: head(2), retention: KEEP, key: key('a', 'other') }), { status: 'conflict' })

@@ -41,7 +41,6 @@ local base = 11
 -- What was too old by the former bounds stays gone although the new ones are longer.
 trim(head.r, time)
 if ARGV[10] == '1' and head.s > 0 then size, ttl, headTtl = head.s, head.r, head.m end
-head.s, head.r, head.m = size, ttl, headTtl
 
 for item = 1, tonumber(ARGV[11]) do
   local kind, data, key, digest, keyTtl, user = unpack(ARGV, base + 1, base + 6)
@@ -76,6 +75,7 @@ if removed then
   redis.call('PEXPIRE', KEYS[4], ARGV[9])
 end
 if #sent > 0 then
+  head.s, head.r, head.m = size, ttl, headTtl
   redis.call('XTRIM', LOG, 'MAXLEN', size)
   trim(ttl, time)
   redis.call('PEXPIRE', LOG, int(ttl))
