@@ -19,14 +19,26 @@ await t.test('readiness', async t => {
   }
   const fine = await ready()
   t.equal(fine.status, 200)
+  t.notOk('reason' in fine.body)
   t.match(fine.body, {
     status: 'ready', uptime: Number, bridge: 'up', draining: false, memoryUsage: { rss: Number, heapUsed: Number, heapTotal: Number, external: Number }
   })
   app.state.bridge = 'down'
-  t.match(await ready(), { status: 503, body: { status: 'unavailable', bridge: 'down', draining: false } })
+  t.match(await ready(), { status: 503, body: { status: 'unavailable', reason: 'unknown', bridge: 'down', draining: false } })
+  const reasons = {
+    'Redis does not answer': 'Redis does not answer',
+    'there is no connection to Redis: connect ECONNREFUSED 10.0.0.7:6379': 'there is no connection to Redis',
+    'getaddrinfo ENOTFOUND (redis.internal)': 'getaddrinfo ENOTFOUND',
+    "Redis refused: OOM command not allowed when used memory > 'maxmemory'.": 'Redis refused: OOM',
+    'Redis refused: ERR Error running script (call to f_1): @user_script:1: -READONLY You can not write': 'Redis refused: READONLY'
+  }
+  for (const [reason, told] of Object.entries(reasons)) {
+    app.state.reason = reason
+    t.equal((await ready()).body.reason, told, 'no host is named')
+  }
   app.state.bridge = 'up'
   app.state.draining = true
-  t.match(await ready(), { status: 503, body: { status: 'unavailable', bridge: 'up', draining: true } })
+  t.match(await ready(), { status: 503, body: { status: 'unavailable', reason: 'draining', bridge: 'up', draining: true } })
 })
 
 await t.test('never limited, and can be switched off', async t => {

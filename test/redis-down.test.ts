@@ -37,9 +37,10 @@ async function scene (t: Test, port: number): Promise<Scene> {
   return { ...node, alice, bob }
 }
 
-async function readiness ({ app }: TestApp): Promise<{ code: number, bridge: string }> {
+async function readiness ({ app }: TestApp): Promise<{ code: number, bridge: string, reason?: string }> {
   const answer = await app.inject({ url: '/realtime/health/ready' })
-  return { code: answer.statusCode, bridge: answer.json<{ bridge: string }>().bridge }
+  const { bridge, reason } = answer.json<{ bridge: string, reason?: string }>()
+  return { code: answer.statusCode, bridge, reason }
 }
 
 /** Asks until it is so; resolves with how long that took, in ms. */
@@ -58,7 +59,9 @@ const isUp = (node: TestApp) => async (): Promise<boolean> => (await readiness(n
 /** What holds while a node knows that its Redis is of no use. */
 async function showOutage (t: Test, node: Scene): Promise<void> {
   const { app, alice, bob } = node
-  t.same(await readiness(node), { code: 503, bridge: 'down' })
+  const { reason = '', ...answer } = await readiness(node)
+  t.same(answer, { code: 503, bridge: 'down' })
+  t.match(reason, /Redis/, 'it says why')
   t.equal((await app.inject({ url: '/realtime/health' })).statusCode, 200, 'it is alive')
 
   const started = performance.now()

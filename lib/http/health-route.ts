@@ -13,20 +13,27 @@ export function healthRoute (fastify: FastifyInstance, { options, deps }: Kit): 
   fastify.get(url, { ...common, schema: liveness }, async () => ({ status: 'ok', uptime: process.uptime() }))
 
   fastify.get(`${url}/ready`, { ...common, schema: readiness }, async (_request, reply) => {
-    const bridge = deps.bridge.status().state
+    const { state: bridge, reason = 'unknown' } = deps.bridge.status()
     const draining = deps.draining()
     const ready = bridge === 'up' && !draining
     const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
     reply.code(ready ? 200 : 503).header('cache-control', 'no-store')
-    // Anyone may ask, so not why the bridge is down: that names hosts.
     return {
       status: ready ? 'ready' : 'unavailable',
+      ...(!ready && { reason: bridge === 'up' ? 'draining' : publicReason(reason) }),
       uptime: process.uptime(),
       memoryUsage: { rss, heapUsed, heapTotal, external },
       bridge,
       draining
     }
   })
+}
+
+/** Anyone may ask, so only our own words and the code of a refusal: what a system says of an error names hosts. */
+function publicReason (reason: string): string {
+  const [words = ''] = reason.split(/[:(]/)
+  const code = /^Redis refused: (?:.*: -)?([A-Z]+)\b/.exec(reason)?.[1]
+  return code === undefined ? words.trim() : `${words}: ${code}`
 }
 
 const uptime = { type: 'number', description: 'Seconds' }
@@ -44,6 +51,7 @@ const state = {
   type: 'object',
   properties: {
     status: { type: 'string', enum: ['ready', 'unavailable'] },
+    reason: { type: 'string', description: 'Why it is unavailable: draining, or what is wrong with the bridge' },
     uptime,
     memoryUsage: { type: 'object', properties: { rss: bytes, heapUsed: bytes, heapTotal: bytes, external: bytes } },
     bridge: { type: 'string', enum: ['up', 'down'], description: 'The connection with the other nodes' },
