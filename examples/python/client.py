@@ -204,7 +204,11 @@ class Client:
             self._unanswered.pop(key, None)
             if answer['type'] == 'error':
                 await self._handle(answer)
-        await self._request(self._unanswered[key][1], answered)
+        try:
+            await self._request(self._unanswered[key][1], answered)
+        except (aiohttp.ClientError, ConnectionError):
+            # The connection is gone, and whoever reads from it finds out. The message goes again on the next one.
+            pass
 
 
 def since(room_id, position):
