@@ -134,7 +134,7 @@ await t.test('coming back brings no fresh budget', async (t) => {
   for (let i = 0; i < 7; i++) call(bob)
   await turns()
   t.equal(limited(bob).length, 1)
-  t.same(node.counts(), { activeConnections: 2, rooms: 0, users: 2, messagesIn: 20, messagesOut: node.flusher.messagesOut })
+  t.same(node.counts(), { activeConnections: 2, rooms: 0, users: 2, messagesIn: 20, messagesOut: node.flusher.messagesOut, envelopesDropped: 0 })
 })
 
 await t.test('budgets of users who are away go when they are full again', async (t) => {
