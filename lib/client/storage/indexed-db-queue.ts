@@ -51,6 +51,9 @@ interface Task {
 
 const STORE = 'messages'
 
+/** Not by its literal, whose type would be that of the DOM wherever the DOM's types are loaded. */
+const GLOBAL: string = 'indexedDB'
+
 /** Tasks that may wait for the database to open; beyond it there is something wrong with it. */
 const MAX_WAITING = 10_000
 
@@ -95,7 +98,7 @@ export function indexedDbQueue (name: string, { onError }: QueueStorageOptions =
     if (opening) return
     opening = true
     try {
-      const factory: Factory | undefined = Reflect.get(globalThis, 'indexedDB')
+      const factory: Factory | undefined = Reflect.get(globalThis, GLOBAL)
       if (factory === undefined) throw new Error('There is no IndexedDB')
       const request = factory.open(`fastify-realtime ${name}`, 1)
       request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: ['roomId', 'key'] })
