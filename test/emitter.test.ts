@@ -11,7 +11,8 @@ import { createApp } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import { installPackage, runNode } from './helpers/package.js'
 import { startCluster } from './helpers/redis-cluster.js'
-import { freePort, startRedis } from './helpers/redis.js'
+import { freePort } from './helpers/free-port.js'
+import { startRedis } from './helpers/redis.js'
 import { compile, everyCompiler, loadedFiles, PATIENCE, writeProgram } from './types/compile.js'
 
 t.setTimeout(PATIENCE)

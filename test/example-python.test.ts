@@ -10,7 +10,8 @@ import { createApp } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import type { ServerFrame } from './helpers/client.js'
 import { startProxy } from './helpers/proxy.js'
-import { freePort, startRedis } from './helpers/redis.js'
+import { freePort } from './helpers/free-port.js'
+import { startRedis } from './helpers/redis.js'
 
 const python = findProgram('python3') ?? ''
 const folder = fileURLToPath(new URL('../examples/python', import.meta.url))

@@ -1,12 +1,10 @@
-import { Redis } from 'ioredis'
 import t from 'tap'
 import { createNames } from '../../lib/bridge/redis/names.js'
-import { createRedisBridge } from '../../lib/bridge/redis/redis-bridge.js'
 import type { Bridge, BridgeStatus } from '../../lib/bridge/bridge.js'
-import { systemClock } from '../../lib/clock.js'
 import { startProxy } from '../helpers/proxy.js'
 import type { Proxy, ProxyLink } from '../helpers/proxy.js'
 import { startRedis } from '../helpers/redis.js'
+import { redisBridge } from '../helpers/redis-bridge.js'
 import { bridgeContract } from './contract.js'
 
 const server = await startRedis(t)
@@ -41,18 +39,7 @@ await bridgeContract('redis', {
       async createNode (handlers) {
         const proxy = free.shift()
         if (proxy === undefined) throw new Error('more nodes than the contract asks for')
-        const client = (): Redis => new Redis({
-          port: proxy.port,
-          lazyConnect: true,
-          enableOfflineQueue: false,
-          autoResendUnfulfilledCommands: false,
-          autoResubscribe: false,
-          maxRetriesPerRequest: 0,
-          retryStrategy: () => 50
-        })
-        const bridge = createRedisBridge({
-          clock: systemClock, clients: [{ command: client(), subscriber: client() }], prefix, db: 0, timeout: 2_000, probe: 1_000, lease: 6_000
-        })
+        const bridge = redisBridge({ port: proxy.port, prefix, lease: 6_000 })
         const waiting = new Set<() => void>()
         nodes.push({
           bridge,

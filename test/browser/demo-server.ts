@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import manifest from '../../package.json' with { type: 'json' }
+import { freePort } from '../helpers/free-port.js'
 import { SECRET } from '../helpers/server.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -82,18 +82,5 @@ export async function startDemo (t: Test, variables: Readonly<Record<string, str
       const { activeConnections } = await response.json() as { activeConnections: number }
       return activeConnections
     }
-  }
-}
-
-/** A port below those that connections are given, so that none takes it while the server is down. */
-async function freePort (): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
-    const server = createServer().listen(port, '127.0.0.1')
-    const free = await new Promise<boolean>((resolve) => server.once('listening', () => resolve(true)).once('error', () => resolve(false)))
-    if (!free) continue
-    server.close()
-    await once(server, 'close')
-    return port
   }
 }

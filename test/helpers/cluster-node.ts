@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { freePort } from './redis.js'
+import { freePort } from './free-port.js'
 
 /** An application with the plugin in a process of its own, that can be killed. */
 export interface ClusterNode {

@@ -1,6 +1,7 @@
 import type { Test } from 'tap'
 import { SLOTS, slotOf } from '../../lib/bridge/redis/slots.js'
-import { cutReplicas, freePort, startRedis } from './redis.js'
+import { freePort } from './free-port.js'
+import { cutReplicas, startRedis } from './redis.js'
 import type { RedisServer } from './redis.js'
 import { until } from './until.js'
 

@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { once } from 'node:events'
@@ -10,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { findProgram } from '../../scripts/provision.js'
+import { freePort } from './free-port.js'
 
 /** A redis-server of the test's own, on a free port, in a folder of its own. */
 export interface RedisServer {
@@ -77,14 +76,4 @@ export async function startRedis (t: Test, ...args: readonly string[]): Promise<
 export async function cutReplicas ({ admin }: RedisServer): Promise<void> {
   await admin.call('acl', 'setuser', 'default', '-psync', '-sync')
   await admin.call('client', 'kill', 'type', 'replica')
-}
-
-export async function freePort (): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
