@@ -25,10 +25,14 @@ export interface SentinelGroup {
 const NAME = 'main'
 
 export async function startSentinel (t: Test, replicas: number): Promise<SentinelGroup> {
-  const first = await startRedis(t)
-  const others = await Promise.all(Array.from({ length: replicas }, () => startRedis(t, '--replicaof', `127.0.0.1 ${first.port}`)))
+  const settings = ['--repl-diskless-sync-delay', '0']
+  const first = await startRedis(t, ...settings)
+  const others = await Promise.all(Array.from({ length: replicas }, () => startRedis(t, ...settings, '--replicaof', `127.0.0.1 ${first.port}`)))
   const servers = [first, ...others]
-  await until('all replicas are in step', async () => (await first.admin.info('replication')).split('state=online').length === replicas + 1)
+  await until('all replicas are in step', async () => {
+    await first.admin.multi().set('step', '').del('step').exec()
+    return await first.admin.wait(replicas, 1_000) === replicas
+  })
 
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'realtime-sentinel-'))

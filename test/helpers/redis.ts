@@ -77,3 +77,8 @@ export async function cutReplicas ({ admin }: RedisServer): Promise<void> {
   await admin.call('acl', 'setuser', 'default', '-psync', '-sync')
   await admin.call('client', 'kill', 'type', 'replica')
 }
+
+/** It gives them its writes again. SYNC stays refused: a replica that asks by it never says how far it is, so that WAIT does not count it. */
+export async function returnReplicas ({ admin }: RedisServer): Promise<void> {
+  await admin.call('acl', 'setuser', 'default', '+psync')
+}
