@@ -12,7 +12,10 @@ export type RealtimeProviderProps<Api = unknown> =
   & { readonly children?: ReactNode }
   & (
     | { readonly client: Client<Api>, readonly options?: undefined }
-    /** Read once. The client connects when the provider is mounted and closes when it is unmounted; nothing happens on a server. */
+    /**
+     * Read once. The client connects when the provider is mounted, unless `autoConnect` is `false`, and closes when it is unmounted;
+     * nothing happens on a server.
+     */
     | { readonly options: ClientOptions, readonly client?: undefined }
   )
 

@@ -8,8 +8,8 @@ const ClientContext = createContext<Client | undefined>(undefined)
 
 /**
  * Gives the components below it a client. With `client`, one that the application made and closes; with `options`, one of its own
- * that connects when the provider is mounted (unless `autoConnect` is `false`) and closes when it is unmounted. Nothing happens on a
- * server. The nearest provider above a component counts.
+ * that connects when the provider is mounted (unless `autoConnect` is `false`: then the application calls `connect`) and closes when it
+ * is unmounted, in any case. Nothing happens on a server. The nearest provider above a component counts.
  *
  * @example
  * ```tsx
@@ -21,8 +21,7 @@ const ClientContext = createContext<Client | undefined>(undefined)
 export function RealtimeProvider<Api> (props: RealtimeProviderProps<Api>): ReactElement
 export function RealtimeProvider ({ client, options, children }: RealtimeProviderProps): ReactElement {
   const [own] = useState(() => options === undefined ? undefined : createLease(options))
-  const connects = options?.autoConnect !== false
-  useEffect(() => client === undefined && connects ? own?.take() : undefined, [client, own, connects])
+  useEffect(() => client === undefined ? own?.take() : undefined, [client, own])
   const value = client ?? own?.client
   if (value === undefined) throw new TypeError('RealtimeProvider needs a client or options, from its first render on')
   return createElement(ClientContext.Provider, { value }, children)

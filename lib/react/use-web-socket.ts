@@ -50,5 +50,5 @@ export function useWebSocket (url: string, options: UseWebSocketOptions = {}): W
 }
 
 function leaseOf (url: string, options: UseWebSocketOptions): { readonly url: string, readonly lease: Lease } {
-  return { url, lease: createLease({ ...options, url }) }
+  return { url, lease: createLease({ ...options, url, autoConnect: true }) }
 }

@@ -48,6 +48,21 @@ for (const react of versions) {
       t.equal(await scene.read('stage.joins("chat:1")'), 1)
       t.strictSame(scene.complaints, [])
     })
+
+    await t.test(`React ${react}${strict ? ', StrictMode' : ''}: without autoConnect the application begins, and the provider closes all the same`, async (t) => {
+      const app = await createRooms(t)
+      const scene = await theatre.open(t, app, { react, scene: 'manual', strict })
+      await scene.until('stage.seen["room mounted"] && stage.seen.client !== undefined')
+      await scene.read('stage.turn()')
+      t.equal(await scene.read('stage.seen.client.status.state'), 'idle')
+      await scene.run('stage.seen.client.connect()')
+      await scene.until('stage.seen.room.status === "joined" && stage.seen.status.state === "connected"')
+      await scene.show('ended')
+      await scene.until(`${gone} && stage.closed`)
+      t.equal(await scene.read('stage.seen.client.status.reason'), 'closed')
+      t.equal(await scene.read('stage.sockets'), 1)
+      t.strictSame(scene.complaints, [])
+    })
   }
 
   await t.test(`React ${react}, StrictMode: effects that are taken back and run again do not close the provider's client`, async (t) => {

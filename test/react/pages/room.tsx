@@ -1,5 +1,5 @@
 import { Suspense, useEffect } from 'react'
-import { RealtimeProvider, useConnection, usePresence, useRoom } from 'fastify-realtime/react'
+import { RealtimeProvider, useClient, useConnection, usePresence, useRoom } from 'fastify-realtime/react'
 import type { UseRoomOptions } from 'fastify-realtime/react'
 import { client, options, raw, rendered, scenes, see, show } from './stage.js'
 
@@ -28,6 +28,13 @@ function Members ({ id, name = 'members' }: { id: string | null, name?: string }
   rendered(name)
   useEffect(() => see(name, view))
   return <p>{view.members.map(({ userId }) => userId).join()}</p>
+}
+
+/** Shows the provider's client to the test. */
+function Holder (): null {
+  const client = useClient()
+  useEffect(() => see('client', client), [client])
+  return null
 }
 
 /** Says something as soon as it is there: in StrictMode twice. */
@@ -68,6 +75,7 @@ scenes({
   },
   suspended: () => show(<Suspense fallback='waiting'><Suspended /></Suspense>),
   provided: () => raw(<RealtimeProvider options={options}><Room id='chat:1' /></RealtimeProvider>),
+  manual: () => raw(<RealtimeProvider options={{ ...options, autoConnect: false }}><Holder /><Room id='chat:1' /></RealtimeProvider>),
   greeting: () => raw(<RealtimeProvider options={options}><Greeter /><Room id='chat:1' /></RealtimeProvider>),
   ended: () => raw(null)
 })
