@@ -39,7 +39,7 @@ export async function startSentinel (t: Test, replicas: number): Promise<Sentine
   const file = join(folder, 'sentinel.conf')
   await writeFile(file, [
     `port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor ${NAME} 127.0.0.1 ${first.port} 1`,
-    `sentinel down-after-milliseconds ${NAME} 500`, `sentinel failover-timeout ${NAME} 3000`, `sentinel parallel-syncs ${NAME} 2`
+    `sentinel down-after-milliseconds ${NAME} 1500`, `sentinel failover-timeout ${NAME} 3000`, `sentinel parallel-syncs ${NAME} 2`
   ].join('\n'))
   const child = await launchRedis(file, '--sentinel')
   const sentinel = new Redis({ port, lazyConnect: true })
