@@ -12,6 +12,7 @@ import type { Toast } from '../hooks/use-toasts.js'
 import { useConnection } from '../realtime.js'
 import { Badge } from './badge.js'
 import { Banner } from './banner.js'
+import { Closer } from './closer.js'
 import { Direct } from './direct.js'
 import { DirectList } from './direct-list.js'
 import { Icon, Logo } from './icons.js'
@@ -112,10 +113,13 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
 
   return (
     <div className='chat' data-drawer={drawer.open}>
-      <a className='skip' href='#conversation'>Skip to the conversation</a>
+      <a className='skip' href='#conversation' inert={drawer.open !== undefined}>Skip to the conversation</a>
 
-      <div id='sidebar' className='sidebar drawer'>
-        <header className='brand'><Logo size={28} /><strong>fastify-realtime</strong></header>
+      <div id='sidebar' className='sidebar drawer' inert={drawer.open === 'people'}>
+        <header className='brand'>
+          <Logo size={28} /><strong>fastify-realtime</strong>
+          <Closer label='Close conversations' onClose={() => drawer.close()} />
+        </header>
         <div className='lists'>
           <Rooms rooms={rooms} status={status} {...list} />
           <DirectList people={people} lines={directs.lines} {...list} />
@@ -131,7 +135,10 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
         <ToastList toasts={toasts} onChoose={choose} onExpire={({ id }) => dismiss((toast) => toast.id === id)} />
       </main>
 
-      <People me={me} roomId={isPerson(current) || current === ORDERS ? GENERAL : current} onChoose={(person) => open(`@${person}`)} />
+      <People
+        me={me} roomId={isPerson(current) || current === ORDERS ? GENERAL : current}
+        onChoose={(person) => open(`@${person}`)} onClose={() => drawer.close()}
+      />
       <div className='backdrop' onClick={() => drawer.close()} />
     </div>
   )

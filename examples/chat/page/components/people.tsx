@@ -2,19 +2,24 @@ import type { ReactNode } from 'react'
 import type { RoomId } from '../conversations.js'
 import { usePresence } from '../realtime.js'
 import { Avatar } from './avatar.js'
+import { Closer } from './closer.js'
 
 interface PeopleProps {
   readonly me: string
   readonly roomId: RoomId
   onChoose (person: string): void
+  onClose (): void
 }
 
 /** Who is in a room, live. */
-export function People ({ me, roomId, onChoose }: PeopleProps): ReactNode {
+export function People ({ me, roomId, onChoose, onClose }: PeopleProps): ReactNode {
   const members = usePresence(roomId).members.toSorted((a, b) => a.userId.localeCompare(b.userId))
   return (
     <aside id='people' className='people drawer' aria-labelledby='people-title'>
-      <h2 id='people-title'>People</h2>
+      <header>
+        <h2 id='people-title'>People</h2>
+        <Closer label='Close people' onClose={onClose} />
+      </header>
       <ul>
         {members.map(({ userId, status }) => (
           <li key={userId}>
