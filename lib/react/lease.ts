@@ -31,12 +31,16 @@ export function createLease (options: ClientOptions): Lease {
       connects = false
       return () => {
         closing = setTimeout(() => {
-          const { state } = client.status
           // What was running when it was hidden runs again when it is shown, whoever began it.
-          connects = always || (state !== 'idle' && state !== 'closed')
+          connects = always || isRunning(client)
           client.close()
         })
       }
     }
   }
+}
+
+/** It is connected, or going to be. */
+export function isRunning ({ status }: Client): boolean {
+  return status.state !== 'idle' && status.state !== 'closed'
 }

@@ -1,9 +1,9 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useMemo, useRef, useState } from 'react'
 import type { Client, RequestOptions } from '../../types/client.js'
 import type { CallView } from '../../types/react.js'
 import { useClient } from './provider.js'
 
-/** What became of the last call, and of which. */
+/** What became of the last call, and of which: it is shown as long as the component asks the same client by the same name. */
 interface Call {
   readonly client?: Client
   readonly name?: string
@@ -28,10 +28,9 @@ export function useCall (name: string): CallView<unknown, unknown> {
   const client = useClient()
   const [last, setLast] = useState(NOTHING)
   const count = useRef(0)
-  // Answers that come when there is another name or client, or nobody, are for whoever awaits them only.
-  useEffect(() => () => { count.current++ }, [client, name])
   const call = useCallback((content: unknown, options?: RequestOptions) => {
     const mine = ++count.current
+    // Also while the component is hidden, or gone: then nobody sees it.
     const settle = (outcome: Partial<Call>): void => {
       if (mine === count.current) setLast((before) => ({ ...before, pending: false, ...outcome }))
     }

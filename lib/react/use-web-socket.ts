@@ -1,8 +1,8 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from 'react'
 import type { ClientMessage } from '../../types/client.js'
 import type { UseWebSocketOptions, WebSocketView } from '../../types/react.js'
 import { check } from './check.js'
-import { createLease } from './lease.js'
+import { createLease, isRunning } from './lease.js'
 import type { Lease } from './lease.js'
 
 const NONE: readonly never[] = []
@@ -27,25 +27,23 @@ export function useWebSocket (url: string, options: UseWebSocketOptions = {}): W
   const current = held.url === url ? held : leaseOf(url, clientOptions)
   if (current !== held) hold(current)
   const { lease } = current
-  const [connected, setConnected] = useState(false)
+  const { client } = lease
+  const subscribe = useCallback((listener: () => void) => client.on('status', listener), [client])
+  const connected = useSyncExternalStore(subscribe, () => client.status.state === 'connected', () => false)
   const [messages, setMessages] = useState<readonly ClientMessage[]>(NONE)
   const bound = useRef(limit)
   useEffect(() => { bound.current = limit })
   useEffect(() => {
-    const { client } = lease
-    const offs = [
-      client.on('status', ({ state }) => setConnected(state === 'connected')),
-      client.onMessage((message) => setMessages((before) => [...before, message].slice(-bound.current)))
-    ]
+    // Not when effects are taken back: where they run again at once, the connection goes on and has missed nothing.
+    if (!isRunning(client)) setMessages(NONE)
+    const off = client.onMessage((message) => setMessages((before) => [...before, message].slice(-bound.current)))
     const release = lease.take()
     return () => {
-      for (const off of offs) off()
+      off()
       release()
-      setConnected(false)
-      setMessages(NONE)
     }
-  }, [lease])
-  const send = useCallback((roomId: string, content: unknown) => lease.client.send(roomId, content), [lease])
+  }, [client, lease])
+  const send = useCallback((roomId: string, content: unknown) => client.send(roomId, content), [client])
   return useMemo(() => ({ connected, messages, send }), [connected, messages, send])
 }
 
