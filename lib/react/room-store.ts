@@ -111,7 +111,11 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
       owned = true
       asked = history ?? 0
     } else pages.outdated()
-    if (room === undefined) offs = [entered.onChange(changed), entered.on('reset', reset)]
+    // Where somebody else gave the last one up for good, the client made another one.
+    if (room !== entered) {
+      for (const off of offs) off()
+      offs = [entered.onChange(changed), entered.on('reset', reset)]
+    }
     room = entered
     changed()
     return room

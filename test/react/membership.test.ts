@@ -6,7 +6,7 @@ import { createTheatre, versions } from './stage.js'
 const theatre = await createTheatre(t, 'room')
 
 const createRooms = (t: Parameters<typeof createApp>[0], mayJoin = (): boolean => true): Promise<TestApp> => createApp(t, {
-  rooms: { 'chat:{id}': { join: mayJoin, publish: 'members', presence: true, typing: true } },
+  rooms: { 'chat:{id}': { join: mayJoin, publish: 'members', presence: true, typing: true }, 'user:{id}': { join: mayJoin } },
   origins: () => true
 })
 
@@ -120,6 +120,21 @@ for (const react of versions) {
     await scene.read('stage.turn()')
     await scene.show('one')
     await scene.until('stage.seen.room.status === "joined"')
+  })
+
+  await t.test(`React ${react}: a room that the application gave up altogether is joined again`, async (t) => {
+    const app = await createRooms(t)
+    const scene = await theatre.open(t, app, { react, scene: 'watched' })
+    await scene.until('stage.seen.room.status === "joined"')
+    await scene.run('stage.seen.unwatch()')
+    await scene.until('stage.seen.room.status === "left"')
+    await scene.run('stage.seen.room.rejoin()')
+    await scene.until('stage.seen.room.status === "joined"')
+    await app.app.realtime.notifyRoom('user:ben', 'message', 'hi')
+    await scene.until('stage.seen.room.messages.length === 1')
+    await scene.show('nothing')
+    await scene.until('stage.leaves("user:ben") === 2')
+    t.strictSame(scene.complaints, [])
   })
 
   await t.test(`React ${react}: whoever was taken out continues where the list ended`, async (t) => {

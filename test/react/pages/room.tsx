@@ -59,6 +59,10 @@ scenes({
   two: () => show(<><Room id='chat:1' /><Room id='chat:1' name='other' /><Members id='chat:1' /></>),
   both: () => show(<><Members id='chat:1' /><Room id='chat:1' /></>),
   elsewhere: () => show(<Room id='chat:2' />),
+  watched () {
+    see('unwatch', client().watchUser('ben', (content) => see('update', content)))
+    show(<Room id='user:ben' />)
+  },
   bounded: () => show(<Room id='chat:1' history={5} limit={10} />),
   live: () => show(<Room id='chat:1' history={0} />),
   nowhere: () => show(<Room id={null} />),
