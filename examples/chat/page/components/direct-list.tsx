@@ -46,7 +46,7 @@ interface DirectItemProps extends UnreadOptions {
 
 const DirectItem = memo(function DirectItem ({ person, lines, status, onOpen, ...unread }: DirectItemProps): ReactNode {
   const key: PersonKey = `@${person}`
-  const count = useUnread(key, lines, unread)
+  const count = useUnread(key, { messages: lines, loaded: true }, unread)
   return (
     <li>
       <button className='item' aria-current={unread.open ? 'page' : undefined} onClick={() => onOpen(key)}>

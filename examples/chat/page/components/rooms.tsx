@@ -38,9 +38,9 @@ interface RoomItemProps extends UnreadOptions {
 }
 
 const RoomItem = memo(function RoomItem ({ roomId, status, onOpen, ...unread }: RoomItemProps): ReactNode {
-  const { messages } = useRoom(roomId)
+  const { messages, status: membership } = useRoom(roomId)
   const { setPresence } = usePresence(roomId)
-  const count = useUnread(roomId, messages, unread)
+  const count = useUnread(roomId, { messages, loaded: membership === 'joined' }, unread)
 
   useEffect(() => setPresence({ status }), [setPresence, status])
 
@@ -48,8 +48,8 @@ const RoomItem = memo(function RoomItem ({ roomId, status, onOpen, ...unread }: 
 })
 
 const OrdersItem = memo(function OrdersItem ({ onOpen, ...unread }: Omit<RoomItemProps, 'roomId' | 'status'>): ReactNode {
-  const { messages } = useRoom(ORDERS)
-  const count = useUnread(ORDERS, messages, unread)
+  const { messages, status } = useRoom(ORDERS)
+  const count = useUnread(ORDERS, { messages, loaded: status === 'joined' }, unread)
   return <Item mark='⚡' title={titleOf(ORDERS)} count={count} open={unread.open} onOpen={() => onOpen(ORDERS)} />
 })
 

@@ -11,10 +11,14 @@ export interface UnreadOptions {
   readonly open: boolean
 }
 
+interface Conversation {
+  readonly messages: ReadonlyArray<{ readonly userId: string | null, readonly timestamp: number }>
+  /** What was said in it before is among the messages. */
+  readonly loaded: boolean
+}
+
 /** Counts the messages of others since somebody last looked; looking is reading. */
-export function useUnread (
-  key: ConversationKey, messages: ReadonlyArray<{ userId: string | null, timestamp: number }>, { me, reads, open }: UnreadOptions
-): number {
+export function useUnread (key: ConversationKey, { messages, loaded }: Conversation, { me, reads, open }: UnreadOptions): number {
   const { readAt, mark, report } = reads
   const looking = useVisible() && open
   // What was said in a room before somebody came is no news to them; what was written to them is.
@@ -23,9 +27,9 @@ export function useUnread (
   const count = looking ? 0 : messages.filter(({ userId, timestamp }) => userId !== me && timestamp > (since ?? Infinity)).length
 
   useEffect(() => {
-    if (looking) mark(key, last)
-    else if (since === undefined) mark(key, Date.now())
-  }, [key, looking, last, since, mark])
+    // Never the time it is here: messages have the server's.
+    if ((loaded || last > 0) && (looking || since === undefined)) mark(key, last)
+  }, [key, looking, loaded, last, since, mark])
 
   useEffect(() => { report(key, count) }, [key, count, report])
   useEffect(() => () => report(key, 0), [key, report])
