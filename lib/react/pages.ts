@@ -114,10 +114,14 @@ export function createPages (timeline: Timeline, { room, history, changed }: Pag
     loadOlder () {
       const from = room()
       if (from === undefined || !hasOlder()) return Promise.resolve(false)
-      older ??= load(from).finally(() => {
-        older = undefined
-        changed()
-      })
+      if (older === undefined) {
+        timeline.pinned = true
+        older = load(from).finally(() => {
+          older = undefined
+          timeline.pinned = false
+          changed()
+        })
+      }
       changed()
       return older
     }

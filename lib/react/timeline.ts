@@ -44,6 +44,8 @@ export interface Timeline {
   readonly gap: Gap | undefined
   /** The bound of the list, without what `older` adds. */
   limit: number
+  /** A page before the list is being read, which has to find its beginning where it is: meanwhile it holds as many as a list may. */
+  pinned: boolean
 
   /** A message of the room, live or replayed. */
   receive (message: ClientMessage): void
@@ -91,6 +93,7 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
   let gap: Gap | undefined
   let limit = 1
   let loaded = 0
+  let pinned = false
   let trimmed = false
   let lastId = 0
   let cached: readonly ListedMessage[] | undefined
@@ -121,7 +124,7 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
   }
 
   function trim (): void {
-    const excess = log.length - Math.min(limit + loaded, MAX_MESSAGES)
+    const excess = log.length - (pinned ? MAX_MESSAGES : Math.min(limit + loaded, MAX_MESSAGES))
     if (excess <= 0) return
     for (const message of log.splice(0, excess)) forget(message)
     if (seam !== undefined) seam.at = Math.max(0, seam.at - excess)
@@ -218,6 +221,12 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       trim()
       changed()
     },
+    get pinned () { return pinned },
+    set pinned (given) {
+      pinned = given
+      trim()
+      changed()
+    },
     receive,
     broken (next) {
       if (seam !== undefined && !seam.connected) gap = seam.gap
@@ -248,7 +257,8 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       const fresh = page.filter((message) => !known.has(keyOf(message))).map(list)
       fresh.forEach(know)
       log = [...fresh, ...log]
-      loaded += fresh.length
+      // What came while it was read does not push any of it out again.
+      if (fresh.length > 0) loaded = Math.max(loaded + fresh.length, log.length - limit)
       if (seam !== undefined) seam.at += fresh.length
       trimmed = false
       changed()

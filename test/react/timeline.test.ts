@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createTimeline } from '../../lib/react/timeline.js'
+import { createTimeline, MAX_MESSAGES } from '../../lib/react/timeline.js'
 import type { Timeline } from '../../lib/react/timeline.js'
 import type { ClientMessage } from '../../types/client.js'
 import type { ListedMessage } from '../../types/react.js'
@@ -98,6 +98,33 @@ await t.test('the list is bounded, what waits aside, and the bound grows by what
   t.equal(timeline.older([entry(10), entry(11)]), 0)
   timeline.receive(entry(15))
   t.strictSame(show(timeline), ['11', '12', '13', '14', '15', 'a pending'])
+})
+
+await t.test('while a page before it is read the list keeps its beginning, and afterwards all it has', async (t) => {
+  const timeline = create(3)
+  for (let n = 10; n < 13; n++) timeline.receive(entry(n))
+  timeline.pinned = true
+  for (let n = 13; n < 15; n++) timeline.receive(entry(n))
+  t.equal(timeline.first?.position, 'p10')
+  timeline.older([entry(8), entry(9)])
+  timeline.pinned = false
+  t.strictSame(show(timeline), ['8', '9', '10', '11', '12', '13', '14'], 'what came meanwhile drops nothing of the page')
+  timeline.receive(entry(15))
+  t.strictSame(show(timeline), ['9', '10', '11', '12', '13', '14', '15'], 'it is bounded again')
+  timeline.pinned = true
+  timeline.receive(entry(16))
+  timeline.pinned = false
+  t.strictSame(show(timeline), ['10', '11', '12', '13', '14', '15', '16'], 'no page came')
+})
+
+await t.test('a list whose beginning is kept is bounded all the same', async (t) => {
+  const timeline = create(3)
+  timeline.pinned = true
+  for (let n = 0; n < MAX_MESSAGES + 5; n++) timeline.receive(entry(n))
+  t.equal(timeline.messages.length, MAX_MESSAGES)
+  t.equal(timeline.first?.position, 'p5')
+  timeline.pinned = false
+  t.equal(timeline.messages.length, 3)
 })
 
 await t.test('a gap is marked where it is, unless the newest messages reach behind it', async (t) => {
