@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { roomChannel } from '../../lib/bridge/bridge.js'
-import type { Bridge } from '../../lib/bridge/bridge.js'
+import type { Bridge, IdempotencyKey } from '../../lib/bridge/bridge.js'
 import { createBridgeLedger } from '../helpers/bridge-ledger.js'
 import type { BridgeLedger } from '../helpers/bridge-ledger.js'
 import { bridgeOf } from '../helpers/redis-nodes.js'
@@ -61,7 +61,8 @@ await t.test('too few replicas: it is in doubt, and nodes go on', async (t) => {
   const channel = roomChannel('quiet')
   const heard: string[] = []
   await far.subscribe(channel, { presence: false }, (event) => heard.push(event.type))
-  const publish = (): Promise<unknown> => near.publish({ channel, head: '{"content":1', retention: { size: 10, ttl: 60_000 } })
+  const publish = (key?: IdempotencyKey): Promise<unknown> => near.publish({ channel, head: '{"content":1', retention: { size: 10, ttl: 60_000 }, key })
+  const key = { id: 'u:ann\0k', digest: 'd', ttl: 600_000 }
   await publish()
   await group.cutReplicas()
   await t.rejects(publish(), { code: 'timeout' })
@@ -69,6 +70,13 @@ await t.test('too few replicas: it is in doubt, and nodes go on', async (t) => {
   t.same(near.status(), { state: 'up' })
   t.equal((await near.read(channel, { last: 10, limit: 10, maxBytes: 1e6 })).entries.length, 4, 'it is there all the same')
   await until('all are told', () => heard.length === 4)
-  await returnReplicas(await group.master())
+  await t.rejects(publish(key), { code: 'timeout' })
+  await t.rejects(near.lookup(channel, key), { code: 'timeout' }, 'that it is there does not say that it lasts')
+  t.same(await near.lookup(channel, { ...key, digest: 'other' }), { status: 'conflict' }, 'what is refused has not to last')
+  t.equal(await near.lookup(channel, { ...key, id: 'u:ann\0other' }), null, 'nor what is not there')
+  const master = await group.master()
+  await returnReplicas(master)
   await until('it is certain again', async () => await publish() !== null)
+  t.match(await near.lookup(channel, key), { status: 'duplicate', position: { offset: 5 } })
+  t.ok(await master.admin.pttl('test:{r:quiet}:key:u:ann\0k') > 500_000, 'asking has not made the key shorter')
 })

@@ -12,6 +12,7 @@ import { listOf } from './store.js'
 import type { Reply, Store } from './store.js'
 
 const APPEND = loadScript('log', 'append')
+const LOOKUP = loadScript('lookup')
 const READ = loadScript('log', 'read')
 
 /** How long the result of a batch is kept for a call that is made again, in ms. */
@@ -50,7 +51,7 @@ export interface LogStoreOptions {
   readonly names: Names
   /** Where a channel's log is. */
   storeOf (channel: LogName): Store
-  /** After each call that appended, with a key that it wrote; rejects where too few replicas have it. */
+  /** After each call whose answer says that something lasts, with a key that it wrote; rejects where too few replicas have it. */
   readonly replicated?: (channel: LogName, key: string) => Promise<void>
 }
 
@@ -112,11 +113,17 @@ export class LogStore {
   }
 
   async lookup (channel: ChannelName, { id, digest }: IdempotencyKey): Promise<PublishResult | null> {
-    const { names, storeOf } = this.#options
-    const reply = await storeOf(channel).command('get', names.key(channel, `key:${id}`))
+    const { names, storeOf, replicated } = this.#options
+    const store = storeOf(channel)
+    const key = names.key(channel, `key:${id}`)
+    const mark = names.key(channel, `batch:${this.#run}:${++this.#batches}`)
+    const reply = await (replicated === undefined ? store.command('get', key) : store.run(LOOKUP, [key, mark], [BATCH_TTL]))
     if (reply === null) return null
     const [known = '', ...place] = String(reply).split(' ')
-    return known === digest ? { status: 'duplicate', ...readPlace(place) } : { status: 'conflict' }
+    if (known !== digest) return { status: 'conflict' }
+    // Whoever published it may have been told that this is in doubt, and asks again to find out.
+    await replicated?.(channel, mark)
+    return { status: 'duplicate', ...readPlace(place) }
   }
 
   async read (channel: ChannelName, query: ReadQuery): Promise<ReadResult> {
