@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import type { Bridge } from '../../lib/bridge/bridge.js'
 import { createRedisBridge } from '../../lib/bridge/redis/redis-bridge.js'
+import type { ServerClients } from '../../lib/bridge/redis/server-connections.js'
 import { systemClock } from '../../lib/clock.js'
 
 export interface RedisBridgeInit {
@@ -10,10 +11,14 @@ export interface RedisBridgeInit {
   /** How long a call may take, in ms. */
   readonly timeout?: number
   readonly probe?: number
+  /** Calls that may wait for an answer. */
+  readonly maxPending?: number
+  /** For who holds them up. */
+  readonly clients?: ServerClients
 }
 
-/** A bridge of one Redis on this machine, not started. */
-export function redisBridge ({ port, prefix, lease, timeout = 2_000, probe = 1_000 }: RedisBridgeInit): Bridge {
+/** The connections of a bridge of one Redis on this machine, not connected. */
+export function serverClients (port: number): ServerClients {
   const client = (): Redis => new Redis({
     port,
     lazyConnect: true,
@@ -23,5 +28,10 @@ export function redisBridge ({ port, prefix, lease, timeout = 2_000, probe = 1_0
     maxRetriesPerRequest: 0,
     retryStrategy: () => 50
   })
-  return createRedisBridge({ clock: systemClock, clients: [{ command: client(), subscriber: client() }], prefix, db: 0, timeout, probe, lease })
+  return { command: client(), subscriber: client() }
+}
+
+/** A bridge of one Redis on this machine, not started. */
+export function redisBridge ({ port, timeout = 2_000, probe = 1_000, clients = serverClients(port), ...rest }: RedisBridgeInit): Bridge {
+  return createRedisBridge({ clock: systemClock, clients: [clients], db: 0, timeout, probe, ...rest })
 }

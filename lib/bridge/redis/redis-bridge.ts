@@ -42,6 +42,8 @@ export interface RedisBridgeOptions {
    * @default 15000
    */
   readonly lease?: number
+  /** See {@link ShardOptions.maxPending}. */
+  readonly maxPending?: number
   /** What a connection says when it fails, told once in a while. */
   onLinkError? (error: unknown): void
 }
@@ -147,6 +149,7 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
           clock,
           timeout,
           probe,
+          maxPending: options.maxPending,
           replicas: { count: replicas, timeout: replicaTimeout },
           probeName: (number) => names.service(`probe:${nodeId}:${number}`),
           clockName: controlName,

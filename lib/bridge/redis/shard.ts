@@ -18,9 +18,6 @@ const MIN_GAP = 100
 /** How much of the interval a probe may take: with all of it, what fails just behind a probe would be noticed later than after two. */
 const PATIENCE = 0.8
 
-/** Calls that may wait for one Redis. */
-const MAX_PENDING = 100_000
-
 /** The connections to one Redis. All of them are the bridge's own. */
 export type ShardClients = (ServerClients | ClusterClients) & {
   /** What tells it from the other Redis of a list, the same on every node. Needed only where there are several. */
@@ -34,6 +31,8 @@ export interface ShardOptions {
   readonly timeout: number
   /** How often to see whether the link is alive, in ms. */
   readonly probe: number
+  /** See {@link StoreOptions.maxPending}. */
+  readonly maxPending?: number
   /** Replicas that must have what is written before {@link Shard.replicated} resolves, and for how long to wait for them, in ms. */
   readonly replicas: { readonly count: number, readonly timeout: number }
   /** Keys and channels that no other node uses, by number. */
@@ -86,7 +85,7 @@ export class Shard {
 
   constructor (options: ShardOptions) {
     this.#options = options
-    const { clients, clock, timeout, onMessage, onRestored } = options
+    const { clients, clock, timeout, maxPending, onMessage, onRestored } = options
     const events: ConnectionsEvents = {
       onMessage: (channel, payload) => {
         const hear = this.#hearing.get(channel)
@@ -105,7 +104,7 @@ export class Shard {
       ? new ClusterConnections({ ...options, clients, events, patience: options.probe / 4 })
       : new ServerConnections({ ...options, clients, events })
     const { command } = this.#connections
-    this.store = new Store({ client: command, clock, timeout, maxPending: MAX_PENDING, fanOut: () => this.#connections.fanOut })
+    this.store = new Store({ client: command, clock, timeout, maxPending, fanOut: () => this.#connections.fanOut })
     this.store.refuse(this.#reason)
   }
 

@@ -9,8 +9,11 @@ export interface StoreOptions {
   readonly clock: Clock
   /** How long a call may take altogether, in ms. */
   readonly timeout: number
-  /** Calls that may be waiting for an answer; more are refused. */
-  readonly maxPending: number
+  /**
+   * Calls that may be waiting for an answer; more are refused.
+   * @default 100000
+   */
+  readonly maxPending?: number
   /** The command that fans out. */
   fanOut (): FanOut
 }
@@ -43,7 +46,7 @@ export class Store {
   /** Why calls are refused without being tried. */
   #refusal: string | null = null
 
-  constructor ({ client, clock, timeout, maxPending, fanOut }: StoreOptions) {
+  constructor ({ client, clock, timeout, maxPending = 100_000, fanOut }: StoreOptions) {
     this.#client = client
     this.#clock = clock
     this.#timeout = timeout
