@@ -46,9 +46,9 @@ end
 -- Drops what is `ttl` old or older.
 local function trim (ttl, time)
   local limit = time - ttl
-  local count = 1
+  local step = 1
   while true do
-    local entries = redis.call('XRANGE', LOG, '-', '+', 'COUNT', count)
+    local entries = redis.call('XRANGE', LOG, '-', '+', 'COUNT', step)
     if #entries == 0 then return end
     for _, entry in ipairs(entries) do
       if tonumber(entry[2][6]) > limit then
@@ -57,7 +57,8 @@ local function trim (ttl, time)
       end
     end
     redis.call('XTRIM', LOG, 'MINID', int(offsetOf(entries[#entries]) + 1) .. '-0')
-    count = 64
+    -- Entries are fetched whole, those that stay as well.
+    step = math.min(2 * step, 16)
   end
 end
 

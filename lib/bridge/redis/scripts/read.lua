@@ -13,7 +13,16 @@ trim(head.r, time)
 
 local verdict, more, entries = 'recovered', 0, {}
 local upTo = { o = head.o, c = head.c }
-local CHUNK = 50
+
+-- Entries are fetched whole, wanted or not, and all other calls wait meanwhile. So it begins with one, and steps become longer where
+-- entries are small.
+local MAX_STEP, STEP_BYTES = 16, 16 * 1024
+local largest = 1
+
+local function nextStep (step, chunk, found)
+  for _, entry in ipairs(chunk) do largest = math.max(largest, #entry[2][10]) end
+  return math.max(1, math.min(2 * step, MAX_STEP, math.floor(STEP_BYTES / largest), limit - found + 1))
+end
 
 local function isMessage (entry)
   return entry[2][8] ~= 'x'
@@ -22,9 +31,10 @@ end
 local function since (offset, messagesOnly)
   local bytes = 0
   local from = offset + 1
+  local step = 1
   local at
   while true do
-    local chunk = redis.call('XRANGE', LOG, int(from) .. '-0', '+', 'COUNT', CHUNK)
+    local chunk = redis.call('XRANGE', LOG, int(from) .. '-0', '+', 'COUNT', step)
     for _, entry in ipairs(chunk) do
       if isMessage(entry) or not messagesOnly then
         local size = #entry[2][10]
@@ -39,16 +49,18 @@ local function since (offset, messagesOnly)
       at = { o = offsetOf(entry), c = entry[2][2] }
       from = at.o + 1
     end
-    if #chunk < CHUNK then return end
+    if #chunk < step then return end
+    step = nextStep(step, chunk, #entries)
   end
 end
 
 local function before (offset)
   local bytes = 0
   local newest = offset - 1
+  local step = 1
   local found = {}
   while newest >= 1 and more == 0 do
-    local chunk = redis.call('XREVRANGE', LOG, int(newest) .. '-0', '-', 'COUNT', CHUNK)
+    local chunk = redis.call('XREVRANGE', LOG, int(newest) .. '-0', '-', 'COUNT', step)
     for _, entry in ipairs(chunk) do
       newest = offsetOf(entry) - 1
       if isMessage(entry) then
@@ -61,7 +73,8 @@ local function before (offset)
         found[#found + 1] = entry
       end
     end
-    if #chunk < CHUNK then break end
+    if #chunk < step then break end
+    step = nextStep(step, chunk, #found)
   end
   for index = #found, 1, -1 do entries[#entries + 1] = found[index] end
 end
