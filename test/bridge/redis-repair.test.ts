@@ -1,6 +1,8 @@
+import { once } from 'node:events'
 import t from 'tap'
 import { createNames } from '../../lib/bridge/redis/names.js'
-import { redisBridge } from '../helpers/redis-bridge.js'
+import { loadScript } from '../../lib/bridge/redis/script.js'
+import { redisBridge, serverClients } from '../helpers/redis-bridge.js'
 import { startRedis } from '../helpers/redis.js'
 import { until } from '../helpers/until.js'
 import { follow, numberOf, publish } from './contract/fixture.js'
@@ -37,4 +39,49 @@ await t.test('a repair that fails while Redis is there is made again, though not
   await followed.messages(1)
   t.same(followed.events.map((event) => event.type === 'entry' ? numberOf(event.entry.payload) : event.type), [2])
   t.same(errors, [], 'a store that cannot be read is no defect of the node')
+})
+
+await t.test('what is lost while a join still waits for where the log ends is made up for', async (t) => {
+  const clients = serverClients(port)
+  const quiet = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null }
+  /** Answers that have to wait. */
+  let held: Promise<void> | null = null
+  let asked = (): void => {}
+  const READ = loadScript('log', 'read').sha
+  const head = createNames('joining', 0).key('r:room', 'head')
+  const call = clients.command.callBuffer.bind(clients.command)
+  Object.defineProperty(clients.command, 'callBuffer', {
+    async value (name: string, args: Array<string | number>) {
+      const answer = await call(name, args)
+      if (held !== null && args[0] === READ && args[2] === head) {
+        asked()
+        await held
+      }
+      return answer
+    }
+  })
+  let ups = 0
+  const bridge = redisBridge({ port, prefix: 'joining', lease: 15_000, timeout: 10_000, clients })
+  t.teardown(() => bridge.close())
+  await bridge.start({ ...quiet, onStatus: ({ state }) => { if (state === 'up') ups++ } })
+  const other = redisBridge({ port, prefix: 'joining', lease: 15_000 })
+  t.teardown(() => other.close())
+  await other.start({ ...quiet, onStatus () {} })
+  await publish(other, 'r:room', 1)
+
+  let release = (): void => {}
+  held = new Promise((resolve) => { release = resolve })
+  const read = new Promise<void>((resolve) => { asked = resolve })
+  const following = follow(bridge, 'r:room')
+  await read
+  const closed = once(clients.subscriber, 'close')
+  clients.subscriber.disconnect(true)
+  await closed
+  await publish(other, 'r:room', 2)
+  await until('the link is back', () => ups === 1)
+  release()
+  held = null
+  const followed = await following
+  await followed.messages(1)
+  t.same(followed.numbers(), [2])
 })
