@@ -13,7 +13,7 @@ async function scene (...reads: Continuation[]): Promise<{ log: ControlLog, begu
     clock: createFakeClock(),
     logs: {
       head: async () => ({ head: at(3), removals: new Map(), time: STARTED }),
-      continue: async () => reads.shift() ?? { head: at(3), entries: [], more: false, removals: new Map() },
+      continue: async () => reads.shift() ?? { head: at(3), entries: [], more: false, upTo: at(3), removals: new Map() },
       append: async () => { throw new Error('nobody appends') }
     },
     storeTime: () => STARTED,
@@ -47,9 +47,9 @@ await t.test('a command that follows what was there at the start is carried out,
 await t.test('of a log that has to be read from its beginning, what is older than the node is left out, and what comes later is not', async (t) => {
   const removals = new Map<never, never>()
   const { log, begun } = await scene(
-    { head: at(3, 'f'), gap: 'expired', entries: [], more: false, removals },
-    { head: at(3, 'f'), entries: [entry('old', at(1, 'f'), STARTED - 1), entry('new', at(2, 'f'), STARTED + 1)], more: true, removals },
-    { head: at(4, 'f'), entries: [entry('older', at(3, 'f'), STARTED - 1), entry('next', at(4, 'f'), STARTED - 1)], more: false, removals }
+    { head: at(3, 'f'), gap: 'expired', entries: [], more: false, upTo: at(3, 'f'), removals },
+    { head: at(3, 'f'), entries: [entry('old', at(1, 'f'), STARTED - 1), entry('new', at(2, 'f'), STARTED + 1)], more: true, upTo: at(2, 'f'), removals },
+    { head: at(4, 'f'), entries: [entry('older', at(3, 'f'), STARTED - 1), entry('next', at(4, 'f'), STARTED - 1)], more: false, upTo: at(4, 'f'), removals }
   )
   await log.repaired()
   t.same(begun, ['new', 'next'])

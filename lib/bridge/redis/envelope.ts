@@ -11,6 +11,9 @@ export interface LogEnvelope {
   readonly kind: 'log'
   /** What the first one follows. */
   readonly before: Position
+  /** The last one's, of whatever kind. */
+  readonly end: Position
+  /** Those of kinds that are known. */
   readonly entries: ReadonlyArray<Entry | RemovalEntry>
 }
 
@@ -78,14 +81,17 @@ function readLog (reader: Reader, [epoch = '', offset = '', chain = '', time = '
   const before: Position = { epoch, offset: Number(offset), chain }
   const timestamp = Number(time)
   const entries: Array<Entry | RemovalEntry> = []
+  let end = before
   for (let index = 1; index <= Number(count); index++) {
     const [kind = '', next = '', length = ''] = reader.line()
     const data = INTEGER.test(length) ? reader.data(Number(length)) : null
-    const entry = data === null ? null : entryOf(kind, { epoch, offset: before.offset + index, chain: next }, timestamp, data)
-    if (entry === null) return null
-    entries.push(entry)
+    if (data === null) return null
+    end = { epoch, offset: before.offset + index, chain: next }
+    const entry = entryOf(kind, end, timestamp, data)
+    if (entry !== null) entries.push(entry)
+    else if (isKnown(kind)) return null
   }
-  return reader.done && entries.length > 0 ? { kind: 'log', before, entries } : null
+  return reader.done && end !== before ? { kind: 'log', before, end, entries } : null
 }
 
 function readVolatile (reader: Reader, [count = '']: string[]): Envelope | null {
@@ -100,7 +106,11 @@ function readVolatile (reader: Reader, [count = '']: string[]): Envelope | null 
   return reader.done && payloads.length > 0 ? { kind: 'volatile', payloads } : null
 }
 
-/** An entry as the log and the fan-out carry it. */
+function isKnown (kind: string): boolean {
+  return kind === 'm' || kind === 'r' || kind === 'x'
+}
+
+/** An entry as the log and the fan-out carry it; `null`: of a kind that is not known, or with data that make no sense. */
 export function entryOf (kind: string, position: Position, timestamp: number, data: Buffer): Entry | RemovalEntry | null {
   if (kind === 'm' || kind === 'r') return { kind: 'message', position, payload: data, timestamp, receipt: kind === 'r' }
   if (kind !== 'x') return null

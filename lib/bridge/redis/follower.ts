@@ -51,7 +51,7 @@ export class LogFollower {
     return this.#last
   }
 
-  receive ({ before, entries }: LogEnvelope): void {
+  receive ({ before, end, entries }: LogEnvelope): void {
     if (this.#ended) return
     if (this.#repairing !== null) {
       this.#dirty = true
@@ -59,10 +59,10 @@ export class LogFollower {
     }
     if (samePosition(before, this.#last)) {
       for (const entry of entries) this.#deliver(entry)
+      this.#advance(end)
       return
     }
-    const last = entries.at(-1)
-    const known = last !== undefined && before.epoch === this.#last.epoch && this.#known.get(last.position.offset) === last.position.chain
+    const known = before.epoch === this.#last.epoch && this.#known.get(end.offset) === end.chain
     if (!known) this.repair()
   }
 
@@ -90,9 +90,10 @@ export class LogFollower {
     try {
       while (this.#dirty && !this.#ended) {
         this.#dirty = false
-        const { head, gap, entries, more, removals } = await this.#options.read(this.#last)
+        const { head, gap, entries, more, upTo, removals } = await this.#options.read(this.#last)
         if (gap === undefined) {
           for (const entry of entries) this.#deliver(entry)
+          this.#advance(upTo)
           if (more) this.#dirty = true
         } else this.#reset(gap, head, removals)
       }
@@ -104,12 +105,17 @@ export class LogFollower {
 
   #deliver (entry: Entry | RemovalEntry): void {
     if (this.#ended) return
-    const { position } = entry
-    this.#last = position
-    this.#known.set(position.offset, position.chain)
-    this.#known.delete(position.offset - REMEMBERED)
+    this.#advance(entry.position)
     if (entry.kind === 'message') this.#options.deliver({ type: 'entry', entry })
     else this.#remove(entry)
+  }
+
+  /** Entries of unknown kinds are passed over, but have their place: without it what follows them would seem to be missing something. */
+  #advance (position: Position): void {
+    this.#last = position
+    this.#known.set(position.offset, position.chain)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > REMEMBERED && oldest !== undefined) this.#known.delete(oldest)
   }
 
   #remove (entry: RemovalEntry): void {

@@ -59,8 +59,11 @@ export interface LogStoreOptions {
 export interface Continuation {
   readonly head: Position
   readonly gap?: GapReason
+  /** Those of kinds that are known. */
   readonly entries: ReadonlyArray<Entry | RemovalEntry>
   readonly more: boolean
+  /** What was read leads up to here. */
+  readonly upTo: Position
   /** With `gap`: who was removed lately, since the log may not say it any more. */
   readonly removals: Removals
 }
@@ -145,8 +148,8 @@ export class LogStore {
    * @param insist - also while calls are refused
    */
   async continue (channel: LogName, from: Position | typeof START, limit: number, insist = false): Promise<Continuation> {
-    const { head, gap, entries, more, removals } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from, insist))
-    return { head, ...(gap !== undefined && { gap }), entries, more, removals }
+    const { head, gap, entries, more, upTo, removals } = readReply(await this.#read(channel, 'repair', limit, MAX_BYTES, from, insist))
+    return { head, ...(gap !== undefined && { gap }), entries, more, upTo, removals }
   }
 
   async head (channel: LogName): Promise<Head> {

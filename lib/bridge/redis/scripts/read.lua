@@ -24,8 +24,9 @@ local function nextStep (step, chunk, found)
   return math.max(1, math.min(2 * step, MAX_STEP, math.floor(STEP_BYTES / largest), limit - found + 1))
 end
 
+-- Removals are none, nor is what later versions may have in a log.
 local function isMessage (entry)
-  return entry[2][8] ~= 'x'
+  return entry[2][8] == 'm' or entry[2][8] == 'r'
 end
 
 local function since (offset, messagesOnly)
