@@ -11,6 +11,7 @@ import type { Names } from './names.js'
 import { PresenceFollower } from './presence-follower.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
 import type { PresenceStore } from './presence-store.js'
+import { Repairs } from './repairs.js'
 import { Retries } from './retries.js'
 
 export interface ChannelsOptions {
@@ -38,7 +39,7 @@ interface Followed {
   /** Absent until the head is known. */
   log?: LogFollower
   presence?: PresenceFollower
-  /** Something arrived before that. */
+  /** Something arrived before that, or may have been lost. */
   early: boolean
 }
 
@@ -48,15 +49,14 @@ export class Channels {
   readonly #followed = new Map<ChannelName, Followed>()
   /** By the name of the Pub/Sub channel. */
   readonly #byName = new Map<string, ChannelName>()
+  /** For each Redis its own: one that hangs must not hold up the others. */
+  readonly #repairs = new Map<Subscriptions, Repairs<ChannelName>>()
   /** Repairs that failed: it may be that nothing else ever shows what is missing. */
   readonly #retries: Retries<ChannelName>
 
   constructor (options: ChannelsOptions) {
     this.#options = options
-    this.#retries = new Retries(options.clock, (channel) => {
-      const followed = this.#followed.get(channel)
-      if (followed !== undefined && options.isUp(channel)) repair(followed)
-    })
+    this.#retries = new Retries(options.clock, (channel) => this.#plan(channel))
   }
 
   get size (): number {
@@ -104,14 +104,15 @@ export class Channels {
   repair (names: readonly string[]): void {
     for (const name of names) {
       const channel = this.#byName.get(name)
-      const followed = channel === undefined ? undefined : this.#followed.get(channel)
-      if (followed !== undefined) repair(followed)
+      if (channel !== undefined) this.#plan(channel)
     }
   }
 
-  /** The same for all of which it holds. */
+  /** The same for all of which it holds; those that are not subscribed again yet are left to {@link repair}. */
   repairAll (where: (channel: ChannelName) => boolean): void {
-    for (const [channel, followed] of this.#followed) if (where(channel)) repair(followed)
+    for (const [name, channel] of this.#byName) {
+      if (where(channel) && !this.#options.subscriberOf(channel).misses(name)) this.#plan(channel)
+    }
   }
 
   /** To this node alone, while there is no other way. */
@@ -126,6 +127,7 @@ export class Channels {
 
   close (): void {
     this.#retries.close()
+    for (const repairs of this.#repairs.values()) repairs.close()
     for (const channel of [...this.#followed.keys()]) this.#end(channel)
   }
 
@@ -143,7 +145,27 @@ export class Channels {
       const read = (known: PresencePlace): Promise<PlacedSnapshot | null> => presence.changed(channel, known)
       followed.presence = new PresenceFollower({ clock, from: snapshot, patience: PATIENCE, timeout, deliver, failed, read })
     }
-    if (followed.early) repair(followed)
+    if (!followed.early) return
+    followed.log.repair()
+    followed.presence?.repair()
+  }
+
+  #plan (channel: ChannelName): void {
+    const subscriptions = this.#options.subscriberOf(channel)
+    let repairs = this.#repairs.get(subscriptions)
+    if (repairs === undefined) this.#repairs.set(subscriptions, repairs = new Repairs((each) => this.#repair(each)))
+    repairs.add(channel)
+  }
+
+  async #repair (channel: ChannelName): Promise<void> {
+    const followed = this.#followed.get(channel)
+    // While its Redis is down nothing can be read, and all of it is planned again when that is back.
+    if (followed === undefined || !this.#options.isUp(channel)) return
+    const { log, presence } = followed
+    // The head that is on its way may be of before.
+    if (log === undefined) followed.early = true
+    // What fails is planned again by the followers themselves.
+    else await Promise.allSettled([log.repaired(), presence?.repaired()])
   }
 
   #hear (followed: Followed, envelope: Envelope): boolean {
@@ -165,9 +187,4 @@ export class Channels {
     followed.presence?.end()
     followed.queue.end()
   }
-}
-
-function repair ({ log, presence }: Followed): void {
-  log?.repair()
-  presence?.repair()
 }

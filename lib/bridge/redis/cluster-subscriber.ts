@@ -121,6 +121,10 @@ export class ClusterSubscriber<Link extends SubscriberLink> implements Subscript
     }
   }
 
+  misses (channel: string): boolean {
+    return this.#wanted.get(channel)?.missed ?? false
+  }
+
   remove (channel: string): void {
     const wanted = this.#wanted.get(channel)
     if (wanted === undefined || wanted.cancelLinger !== null) return

@@ -12,6 +12,8 @@ export interface Subscriptions {
    * @throws {BridgeError} `unavailable`; nothing is subscribed then
    */
   add (channel: string): Promise<void>
+  /** Whether its connection was lost and it is not subscribed again yet: {@link ConnectionsEvents.onRestored} tells when it is. */
+  misses (channel: string): boolean
   /** Nobody wants it any more; it ends a little later unless somebody does again. */
   remove (channel: string): void
 }

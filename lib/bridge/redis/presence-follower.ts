@@ -59,7 +59,8 @@ export class PresenceFollower {
   /** Chains at the ends of the fan-outs delivered last, by version. */
   readonly #known = new Map<number, string>()
   #reads = 0
-  #reading = false
+  /** The reading that is under way. */
+  #reading: Promise<void> | null = null
   #again = false
   #kept: Changes[] = []
   #keptEvents = 0
@@ -76,7 +77,7 @@ export class PresenceFollower {
     const changes = readChanges(body)
     if (changes === null) return false
     if (this.#ended) return true
-    if (this.#reading) this.#keep(changes)
+    if (this.#reading !== null) this.#keep(changes)
     else if (!this.#apply(changes)) this.repair()
     return true
   }
@@ -84,11 +85,17 @@ export class PresenceFollower {
   /** Makes sure that nothing is missing. */
   repair (): void {
     this.#again = true
-    if (this.#reading || this.#ended) return
-    this.#reading = true
-    this.#catchUp().catch((error: unknown) => {
+    if (this.#reading !== null || this.#ended) return
+    this.#reading = this.#catchUp()
+    this.#reading.catch((error: unknown) => {
       if (!this.#ended) this.#options.failed(error)
     })
+  }
+
+  /** As {@link repair}; resolves when nothing is missing, or rejects where that cannot be found out. */
+  async repaired (): Promise<void> {
+    this.repair()
+    await this.#reading
   }
 
   /**
@@ -183,7 +190,7 @@ export class PresenceFollower {
       }
     } finally {
       // In the turn of the last look at #again: nothing can arrive in between.
-      this.#reading = false
+      this.#reading = null
       this.#kept = []
       this.#keptEvents = 0
     }

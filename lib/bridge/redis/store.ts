@@ -65,7 +65,7 @@ export class Store {
     for (const end of this.#pending) end()
   }
 
-  /** @param insist - also while calls are refused: for what finds out whether they still have to be */
+  /** @param insist - also while calls are refused, or too many wait: for what finds out whether they still have to be */
   run (script: Script, keys: readonly string[], args: readonly (string | number)[], insist = false): Promise<Reply> {
     const rest = [keys.length, ...keys, ...args]
     return this.#call(async () => {
@@ -108,7 +108,7 @@ export class Store {
         reject(new BridgeError('unavailable', this.#refusal))
         return
       }
-      if (this.#pending.size >= this.#maxPending) {
+      if (this.#pending.size >= this.#maxPending && !insist) {
         reject(new BridgeError('unavailable', 'too many calls are waiting for Redis'))
         return
       }

@@ -10,7 +10,7 @@ export interface SubscriberOptions {
   /** How long a subscription may take, in ms. */
   readonly timeout: number
   onMessage (channel: string, payload: Buffer): void
-  /** These are subscribed again after the connection was lost: whatever was fanned out meanwhile is missing. */
+  /** These are subscribed again after the connection was lost, more may follow: whatever was fanned out meanwhile is missing. */
   onRestored (channels: readonly string[]): void
 }
 
@@ -25,13 +25,15 @@ interface Wanted {
   confirmed: Promise<void> | null
   /** How many wait for that. */
   waiting: number
+  /** It was subscribed before, and something may have been lost since. */
+  missed: boolean
   /** Ends it, unless it is wanted again by then. */
   cancelLinger: (() => void) | null
 }
 
 /**
  * The channels one connection is subscribed to. A channel is subscribed at most once; when the connection comes back all of them are
- * subscribed again, and confirmed, before {@link SubscriberOptions.onRestored} is told.
+ * subscribed again, and {@link SubscriberOptions.onRestored} is told of each when that is confirmed.
  */
 export class Subscriber implements Subscriptions {
   readonly #options: SubscriberOptions
@@ -63,7 +65,7 @@ export class Subscriber implements Subscriptions {
    */
   async add (channel: string): Promise<void> {
     const { clock, timeout } = this.#options
-    const wanted = this.#wanted.get(channel) ?? { confirmed: null, waiting: 0, cancelLinger: null }
+    const wanted = this.#wanted.get(channel) ?? { confirmed: null, waiting: 0, missed: false, cancelLinger: null }
     this.#wanted.set(channel, wanted)
     wanted.cancelLinger?.()
     wanted.cancelLinger = null
@@ -88,6 +90,10 @@ export class Subscriber implements Subscriptions {
       wanted.waiting--
       cancel()
     }
+  }
+
+  misses (channel: string): boolean {
+    return this.#wanted.get(channel)?.missed ?? false
   }
 
   /** Nobody wants it any more; it ends a little later unless somebody does again. */
@@ -118,30 +124,37 @@ export class Subscriber implements Subscriptions {
   #lost (): void {
     this.#life++
     this.#ready = false
-    for (const wanted of this.#wanted.values()) wanted.confirmed = null
+    for (const wanted of this.#wanted.values()) {
+      wanted.confirmed = null
+      wanted.missed = true
+    }
   }
 
   #restore (): void {
     const life = ++this.#life
     this.#ready = true
     const channels = [...this.#wanted.keys()]
-    if (channels.length === 0) return
-    const chunks: Array<Promise<void>> = []
     for (let from = 0; from < channels.length; from += CHUNK) {
       const chunk = channels.slice(from, from + CHUNK)
       const confirmed = this.#subscribe(chunk)
-      confirmed.catch(() => {})
       for (const channel of chunk) {
         const wanted = this.#wanted.get(channel)
         if (wanted !== undefined) wanted.confirmed = confirmed
       }
-      chunks.push(confirmed)
+      confirmed.then(() => {
+        if (life === this.#life) this.#restored(chunk)
+      }, () => {
+        // The connection is as good as lost; the next one does all of it again.
+        if (life === this.#life) this.#options.client.disconnect(true)
+      })
     }
-    Promise.all(chunks).then(() => {
-      if (life === this.#life) this.#options.onRestored(channels)
-    }, () => {
-      // The connection is as good as lost; the next one does all of it again.
-      if (life === this.#life) this.#options.client.disconnect(true)
-    })
+  }
+
+  #restored (channels: readonly string[]): void {
+    for (const channel of channels) {
+      const wanted = this.#wanted.get(channel)
+      if (wanted !== undefined) wanted.missed = false
+    }
+    this.#options.onRestored(channels)
   }
 }
