@@ -107,6 +107,27 @@ await t.test('a master that cannot be reached any more is noticed within two pro
   t.same(await ledger.close().then(({ acknowledged, refused, inDoubt, ...counts }) => counts), { ...NONE, resets: [0] })
 })
 
+await t.test('a node that reaches no server of the cluster any more connects anew to all of them', async (t) => {
+  const servers = [...cluster.masters, ...cluster.replicas]
+  const proxies = await Promise.all(servers.map(({ port }) => startProxy(t, port)))
+  const address = (index: number): { host: string, port: number } => ({ host: '127.0.0.1', port: proxies[index]?.port ?? 0 })
+  const natMap = Object.fromEntries(servers.map(({ port }, index) => [`127.0.0.1:${port}`, address(index)]))
+  const near = bridgeOf({ cluster: { nodes: proxies.map((_proxy, index) => address(index)), options: { natMap } }, ...SETTINGS, timeout: '2s' })
+  t.teardown(() => near.close())
+  await near.start(QUIET)
+  const [far] = await startNodes(t)
+  const ledger = createBridgeLedger(await roomAt(masterOf(0), 'alone'))
+  await ledger.follow(near)
+  ledger.publish(far, 200)
+  await ledger.progress(20)
+  for (const proxy of proxies) proxy.blackHole()
+  await until('it is noticed', () => near.status().state === 'down')
+  // What was swallowed is lost: none of these connections can be used again.
+  for (const proxy of proxies) proxy.heal()
+  await until('it is back', () => near.status().state === 'up')
+  t.same(await ledger.close().then(({ acknowledged, refused, inDoubt, ...counts }) => counts), { ...NONE, resets: [0] })
+})
+
 await t.test('a cluster without sharded Pub/Sub: every master hears all', async (t) => {
   const nodes = [oldCluster(), oldCluster()] as const
   t.teardown(() => Promise.all(nodes.map((node) => node.close())))
@@ -124,17 +145,28 @@ await t.test('a cluster without sharded Pub/Sub: every master hears all', async 
   }
 })
 
+await t.test('what a master does not say at first is asked again', async (t) => {
+  let silent = 3
+  const node = clusterThatSays((info, section) => section === 'server' && silent-- > 0 ? new Promise(() => {}) : info())
+  t.teardown(() => node.close())
+  await node.start(QUIET)
+  t.equal(node.status().state, 'up')
+  t.ok(silent < 0)
+})
+
 /** As a node of a cluster of Redis 6 has it, by what the servers say of themselves. */
 function oldCluster (): Bridge {
+  return clusterThatSays(async (info) => (await info()).replace(/^redis_version:.*$/m, 'redis_version:6.2.14'))
+}
+
+function clusterThatSays (tell: (info: () => Promise<string>, section: unknown) => Promise<string>): Bridge {
   const resolved = redis().read({ cluster: { nodes: cluster.nodes }, ...SETTINGS }, 'redis')
   if (resolved === null) throw new Error('there is no Redis')
   const clients = createClients({ ...resolved, clock: systemClock })
   for (const { command } of clients) {
     command.on('+node', (node: Redis) => {
       const info = node.info.bind(node)
-      Object.assign(node, {
-        info: async (...given: []) => (await info(...given)).replace(/^redis_version:.*$/m, 'redis_version:6.2.14')
-      })
+      Object.assign(node, { info: async (...given: Parameters<typeof info>) => await tell(() => info(...given), given[0]) })
     })
   }
   return createRedisBridge({ clock: systemClock, ...resolved, clients })

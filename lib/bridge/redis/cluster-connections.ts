@@ -6,7 +6,9 @@ import { ClusterSubscriber } from './cluster-subscriber.js'
 import { identityOf } from './connections.js'
 import type { Connections, ConnectionsEvents, FanOut, Way } from './connections.js'
 import { Redirected, Replicas } from './replicas.js'
+import { settled } from './settled.js'
 import { addressOf, readAddress, readSlotMap } from './slot-map.js'
+import type { SlotMap } from './slot-map.js'
 import { SLOTS, slotOf } from './slots.js'
 
 /** To a cluster. All of them are the bridge's own. */
@@ -35,6 +37,9 @@ const MAX_NAMES = 200_000
 
 /** Names a probe can choose from at one master: while a slot moves, what is published in it may not be heard. */
 const NAMES = 3
+
+/** For how many times the patience with it no node may have answered until all connections are made anew. */
+const SILENCE = 2
 
 /** Between tries to find the master of a key, in ms. */
 const RETRY = 50
@@ -65,6 +70,8 @@ export class ClusterConnections implements Connections {
   /** Readings that have not begun yet, by the node they prefer. */
   readonly #planned = new Map<string | null, Promise<void>>()
   #reading: Promise<void> = Promise.resolve()
+  /** Since when nodes have been asked and none has answered, by this node's clock. */
+  #unanswered: number | null = null
   #closed = false
 
   constructor (options: ClusterConnectionsOptions) {
@@ -76,7 +83,10 @@ export class ClusterConnections implements Connections {
     command.on('error', events.onError)
     command.on('node error', events.onError)
     command.on('ready', events.onReady)
-    command.on('close', events.onLost)
+    command.on('close', () => {
+      this.#unanswered = null
+      events.onLost()
+    })
     this.subscriptions = new ClusterSubscriber({
       clock,
       timeout,
@@ -161,8 +171,7 @@ export class ClusterConnections implements Connections {
   }
 
   async #read (preferred: string | null): Promise<void> {
-    const { clock, patience } = this.#options
-    const { owners } = await readSlotMap(this.command, clock, patience, preferred)
+    const { owners } = await this.#readMap(preferred)
     if (this.#closed) return
     this.#complete = true
     for (let slot = 0; slot < SLOTS; slot++) if (owners[slot] === undefined) this.#complete = false
@@ -171,15 +180,15 @@ export class ClusterConnections implements Connections {
       this.subscriptions.arrange()
       return
     }
+    const masters = new Set(owners.filter((owner) => owner !== undefined))
+    await this.#findFanOut([...masters])
+    if (this.#closed) return
     this.#owners = owners
     // Its own map says where calls go.
     this.command.refreshSlotsCache(() => {})
-    const masters = new Set(owners)
-    masters.delete(undefined)
-    for (const address of masters) if (address !== undefined && !this.#links.has(address)) this.#open(address)
+    for (const address of masters) if (!this.#links.has(address)) this.#open(address)
     const gone = [...this.#links.values()].filter(({ address }) => !masters.has(address))
     for (const { address } of gone) this.#links.delete(address)
-    await this.#findFanOut()
     this.subscriptions.arrange()
     for (const { client, replicas } of gone) {
       replicas?.barrier.close()
@@ -188,11 +197,38 @@ export class ClusterConnections implements Connections {
     }
   }
 
+  /** Without a map there is no way for a probe to go, which would find dead connections: they are found here. */
+  async #readMap (preferred: string | null): Promise<SlotMap> {
+    const { clock, patience } = this.#options
+    if (this.command.status === 'ready') this.#unanswered ??= clock.now()
+    try {
+      return await readSlotMap(this.command, { clock, timeout: patience, preferred, onAnswer: () => { this.#unanswered = null } })
+    } catch (error) {
+      // Not at once: a cluster that is slow would have its connections to make on top of it.
+      if (this.#unanswered !== null && clock.now() - this.#unanswered >= SILENCE * patience) this.#renewAll()
+      throw error
+    }
+  }
+
+  #renewAll (): void {
+    this.#unanswered = null
+    if (this.command.status === 'ready') this.command.disconnect(true)
+    for (const { client, replicas } of this.#links.values()) {
+      for (const one of [client, replicas?.client]) if (one?.status === 'ready') one.disconnect(true)
+    }
+  }
+
   /** Sharded Pub/Sub is there since Redis 7. All nodes of the application find the same: it is the oldest master that decides. */
-  async #findFanOut (): Promise<void> {
+  async #findFanOut (masters: readonly string[]): Promise<void> {
     if (this.#fanOut !== null) return
-    const infos = await Promise.all([...this.#links.keys()].map(async (address) => await this.#node(address)?.info('server')))
-    const versions = infos.map((info) => Number(/^redis_version:(\d+)/m.exec(String(info))?.[1] ?? 7))
+    const { clock, patience } = this.#options
+    const versions: number[] = []
+    // Readings wait for each other, so none may wait for ever.
+    await settled(masters.map(async (address) => {
+      const info = await this.#node(address)?.info('server')
+      versions.push(Number(/^redis_version:(\d+)/m.exec(String(info))?.[1] ?? 7))
+    }), clock, patience)
+    if (versions.length < masters.length) throw new Error('a master of the cluster does not say which version it has')
     this.#fanOut = Math.min(...versions) < 7 ? 'PUBLISH' : 'SPUBLISH'
   }
 

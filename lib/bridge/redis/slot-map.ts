@@ -1,5 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 import type { Clock } from '../../clock.js'
+import { settled } from './settled.js'
 import { SLOTS } from './slots.js'
 
 /** Which master has which slot, as one node of the cluster sees it. */
@@ -12,11 +13,20 @@ export interface SlotMap {
   readonly ok: boolean
 }
 
+export interface SlotMapOptions {
+  readonly clock: Clock
+  /** How long nodes may take to answer, in ms: the masters, and if none of them does, the others. */
+  readonly timeout: number
+  /** One that is right where others know the same. */
+  readonly preferred: string | null
+  /** A node has said something, in time or not. */
+  onAnswer (): void
+}
+
 /** @throws when none of the cluster's nodes answers in time */
-export async function readSlotMap (cluster: Cluster, clock: Clock, timeout: number, preferred: string | null): Promise<SlotMap> {
+export async function readSlotMap (cluster: Cluster, options: SlotMapOptions): Promise<SlotMap> {
   const masters = cluster.nodes('master')
-  const found = await ask(cluster, masters, clock, timeout, preferred) ??
-    await ask(cluster, cluster.nodes('all').filter((node) => !masters.includes(node)), clock, timeout, preferred)
+  const found = await ask(cluster, masters, options) ?? await ask(cluster, cluster.nodes('all').filter((node) => !masters.includes(node)), options)
   if (found === null) throw new Error('no node of the cluster says who has which slots')
   return found
 }
@@ -25,16 +35,19 @@ export async function readSlotMap (cluster: Cluster, clock: Clock, timeout: numb
  * All of them, since one that is cut off from the others still believes what was true before. Among those who know the same, the
  * preferred one is right: it has said itself that it lost something.
  */
-async function ask (cluster: Cluster, nodes: readonly Redis[], clock: Clock, timeout: number, preferred: string | null): Promise<SlotMap | null> {
+async function ask (cluster: Cluster, nodes: readonly Redis[], { clock, timeout, preferred, onAnswer }: SlotMapOptions): Promise<SlotMap | null> {
   let best: SlotMap | null = null
   const asked = nodes.map(async (node) => {
-    const map = await readFrom(cluster, node)
-    if (best === null || isBetter(map, best, addressOf(node) === preferred)) best = map
+    try {
+      const map = await readFrom(cluster, node)
+      onAnswer()
+      if (best === null || isBetter(map, best, addressOf(node) === preferred)) best = map
+    } catch (error) {
+      // One that refuses is there.
+      if (error instanceof Error && error.name === 'ReplyError') onAnswer()
+    }
   })
-  let cancel = (): void => {}
-  const late = new Promise<void>((resolve) => { cancel = clock.timeout(resolve, timeout) })
-  await Promise.race([Promise.allSettled(asked), late])
-  cancel()
+  await settled(asked, clock, timeout)
   return best
 }
 
