@@ -48,7 +48,7 @@ await t.test('nobody may join where nothing says so', async (t) => {
   t.equal(new Set(ann.all('error').map(({ message }) => message)).size, 1, 'whatever the reason')
   t.equal(lines.filter(({ level }) => Number(level) >= 40).length, 0)
   const failed = await join('throws:1')
-  t.match(failed, { code: 'internal', roomId: 'throws:1' })
+  t.match(failed, { code: 'internal', retryable: true, roomId: 'throws:1' }, 'a join may be tried again')
   t.notMatch(JSON.stringify(failed), /hunter2/)
   t.match(lines.filter(({ level }) => level === 50), [{ err: { message: 'hunter2' } }])
   t.match(await join('rejects:1'), { code: 'refused', message: 'members only', content: { plan: 'pro' }, retryable: false, roomId: 'rejects:1' })

@@ -132,6 +132,7 @@ await t.test('a resume brings back every room, each for itself', async (t) => {
   t.match(answer.inbox, { position: String, recovered: true, messages: [{ type: 'direct', event: 'note', content: 'direct' }] })
   t.same(answer.rooms.map((room: ServerFrame) => room.error?.code ?? 'ok'),
     ['ok', 'forbidden', 'internal', 'forbidden', 'ok', 'ok', 'limit_reached', 'ok'])
+  t.match(answer.rooms[2].error, { code: 'internal', retryable: true }, 'a join may be tried again')
   t.match(answer.rooms[0], { roomId: 'chat:1', recovered: true, position: String })
   t.same(contents(answer.rooms[0]), [1, 2, 3])
   t.same(Object.keys(answer.rooms[4]), ['roomId'])

@@ -67,7 +67,7 @@ export class Joiner {
       return attempt
     } catch (err) {
       attempt.abandon()
-      return refused(request, connection.describe(err))
+      return refused(request, failure(connection, err))
     }
   }
 
@@ -117,7 +117,7 @@ export class Joiner {
     } catch (err) {
       channel.endRead()
       if (wasLive) this.#resetLive(membership)
-      return refused(request, connection.describe(err))
+      return refused(request, failure(connection, err))
     }
   }
 
@@ -263,6 +263,15 @@ function answer (membership: Membership, request: ResumeRoom, backlog: Backlog |
     ...(room.policy.retention === null ? {} : recovery),
     ...(membership.presence && room.mirror !== null ? { presence: room.mirror.page(undefined, budget) } : {})
   }
+}
+
+/**
+ * A join may be tried again whatever went wrong, other than being refused: it does nothing twice, and what an application's database
+ * could not say for a moment must not end the room at the client for good.
+ */
+function failure (connection: Connection, err: unknown): ErrorBody {
+  const body = connection.describe(err)
+  return body.code === 'internal' ? { ...body, retryable: true } : body
 }
 
 /** A join that came to nothing. */
