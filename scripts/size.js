@@ -1,6 +1,7 @@
 // What the client weighs in a bundle, minified and compressed; fails beyond the budget.
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
+import { minify } from 'terser'
 
 /** Bytes for the client alone; what is imported besides is on top of it. */
 const BUDGET = 6 * 1024
@@ -10,18 +11,29 @@ const parts = {
   shareTabs: 7 * 1024
 }
 
-for (const [names, budget] of Object.entries(parts)) {
-  const { outputFiles: [bundle] } = await build({
+/** One file of what somebody who imports these names needs. */
+async function bundle (names, minifyIdentifiers) {
+  const { outputFiles: [file] } = await build({
     stdin: { contents: `export { ${names} } from './lib/client/index.ts'`, resolveDir: '.', loader: 'ts' },
     bundle: true,
-    minify: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    minifyIdentifiers,
     format: 'esm',
     target: 'es2022',
     platform: 'browser',
     write: false
   })
-  const size = gzipSync(bundle.contents, { level: 9 }).length
+  return file.text
+}
+
+const compressed = (text) => gzipSync(text, { level: 9 }).length
+
+for (const [names, budget] of Object.entries(parts)) {
+  // Names are shortened by Terser, which has them compress better than those of esbuild alone; so its size is told as well.
+  const { code } = await minify(await bundle(names, false), { module: true })
+  const size = compressed(code)
   const verdict = size <= budget ? '' : `  over its budget of ${budget}`
-  console.log(`${names}: ${bundle.contents.length} bytes, ${size} compressed${verdict}`)
+  console.log(`${names}: ${code.length} bytes, ${size} compressed (${compressed(await bundle(names, true))} by esbuild alone)${verdict}`)
   if (verdict !== '') process.exitCode = 1
 }

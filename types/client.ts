@@ -78,11 +78,16 @@ export interface BackoffOptions {
   attempts?: number | undefined
 }
 
+/** Which message of a queue. */
+export interface MessageId {
+  readonly roomId: string
+  readonly key: string
+}
+
 /** A message that waits for its acknowledgement. JSON throughout, so that storage can keep it. */
-export interface StoredMessage {
+export interface StoredMessage extends MessageId {
   /** Names it, in its room and for its user. */
   readonly key: string
-  readonly roomId: string
   readonly event: string
   /** As JSON left it when it was queued. */
   readonly content: unknown
@@ -120,7 +125,7 @@ export interface QueueStorage {
   /** Adds a message, or replaces the one with its room and key. Calls for one message must not overtake each other. */
   put (message: StoredMessage): void | Promise<void>
   /** Removes the message with this room and key; one that is not there is fine. */
-  delete (message: StoredMessage): void | Promise<void>
+  delete (message: MessageId): void | Promise<void>
 }
 
 /** Options of `indexedDbQueue`. */
@@ -357,6 +362,11 @@ export interface Published {
   readonly key: string
 }
 
+/** A message of the queue that was acknowledged. */
+export interface SentMessage extends StoredMessage, Published {
+  readonly key: string
+}
+
 /** A message that was given up. */
 export interface FailedMessage extends StoredMessage {
   readonly error: RealtimeFailure
@@ -366,10 +376,10 @@ export interface FailedMessage extends StoredMessage {
  * Codes of the wire, and those of the client itself. `disconnected`: the connection broke before the answer, the outcome is unknown;
  * `closed`: the client is closed; `aborted`: by the signal; `queue_full`; `unknown`: the outcome of a message was not known within the
  * time in which it could be asked again; `left`: the room was left first; `other_user`: queued by somebody else; `overflow`: an iterator
- * was read too slowly.
+ * was read too slowly; `discarded`: by `client.discard`.
  */
 export type FailureCode =
-  | ErrorCode | 'disconnected' | 'closed' | 'aborted' | 'queue_full' | 'unknown' | 'left' | 'other_user' | 'overflow'
+  | ErrorCode | 'disconnected' | 'closed' | 'aborted' | 'queue_full' | 'unknown' | 'left' | 'other_user' | 'overflow' | 'discarded'
 
 /** Every error of a client. */
 export interface RealtimeFailure extends Error {
@@ -528,7 +538,9 @@ export interface ClientSignals {
   reset: Gap
   /** The server put this client into a room. */
   joined: { readonly roomId: string }
-  /** A message was given up; its promise rejects too. */
+  /** A message was acknowledged, also one that an earlier page had left in the storage; its promise resolves too. */
+  sent: SentMessage
+  /** A message was given up, or not taken at all; its promise rejects too. What is no JSON is no message: only the promise rejects. */
   failed: FailedMessage
   /** What goes wrong without anybody waiting for it. */
   error: unknown
@@ -579,6 +591,11 @@ export interface Client<Api = unknown> {
   close (): void
   /** Messages that wait for their acknowledgement, oldest first. */
   pending (): readonly StoredMessage[]
+  /**
+   * Gives up a message that waits (its promise rejects with `discarded`), and takes it out of the storage, where it may also be one
+   * that the client left there when it ended. One that is on its way is not called back.
+   */
+  discard (message: MessageId): void
   /** Hears an event. */
   on<Name extends keyof ClientEvents<Api>> (event: Name, handler: (value: ClientEvents<Api>[Name]) => unknown): Off
   /** Stops hearing. */

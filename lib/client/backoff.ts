@@ -27,7 +27,7 @@ export function createBackoff (random: () => number, { min = 500, max = 20_000 }
   }
 }
 
-/** What is no number is too little too. */
-function clamp (ms: number, least: number): number {
+/** A wait within bounds; what is no number is too little too. */
+export function clamp (ms: number, least: number): number {
   return ms > least ? Math.min(ms, MAX_WAIT) : least
 }

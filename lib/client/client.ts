@@ -1,4 +1,4 @@
-import type { ClientMessage, ClientOptions, Published, RequestOptions, RoomOptions } from '../../types/client.js'
+import type { Client, ClientMessage, ClientOptions, Published, RequestOptions, RoomOptions } from '../../types/client.js'
 import { USER_UPDATE_EVENT } from '../protocol/frames.js'
 import type { Handler } from './emitter.js'
 import { ignore } from './errors.js'
@@ -7,16 +7,33 @@ import type { RoomHandle } from './room.js'
 import { createSession } from './session.js'
 
 /**
- * The object an application holds, before the Api gives it its types; what is public of it is `Client`. It has what the session has
- * (`status`, `connect`, `on`, ...) from the session, always as it is.
+ * A client of a fastify-realtime server, for pages, workers and Node. With an Api everything is typed by it; without, nothing is.
+ *
+ * @example
+ * ```ts
+ * const client = createClient<Api>({
+ *   url: '/realtime',
+ *   getToken: async () => {
+ *     const response = await fetch('/token')
+ *     if (!response.ok) throw new Error(`no token: ${response.status}`)
+ *     return await response.text()
+ *   }
+ * })
+ * const room = client.room('chat:42')
+ * room.on('message', ({ userId, content }) => show(userId, content.text))
+ * await room.send({ text: 'hi' })
+ * ```
  */
-export function buildClient (options: ClientOptions): object {
+export function createClient<Api = unknown> (options: ClientOptions): Client<Api>
+// What is public of it is `Client`; what the session has of it (`status`, `connect`, `on`, ...) is the session's, always as it is.
+export function createClient (options: ClientOptions): object {
   const session = createSession(options)
   const { queue, request, on } = session
 
   function room (id: string, options: RoomOptions = {}): RoomHandle {
     const room = session.room(id)
     room.want(options)
+    room.live = true
     return room
   }
 
@@ -25,16 +42,18 @@ export function buildClient (options: ClientOptions): object {
   return Object.assign(Object.create(session), {
     room,
     pending: queue.pending,
+    discard: queue.discard,
     async call (event: string, content: unknown = null, options?: RequestOptions): Promise<unknown> {
       // As it is now: it may wait for a connection.
       return (await request({ type: 'call', event, content: JSON.parse(JSON.stringify(content)) }, undefined, options)).content
     },
     watchUser (userId: string, handler: Handler): () => void {
-      const user = room('user:' + userId, { presence: false })
+      const user = session.room('user:' + userId)
+      user.want({ presence: false })
       const off = user.on(USER_UPDATE_EVENT, ({ content }: RoomMessageFrame) => handler(content))
       return () => {
         // The last one, and only once: by then it may be another handle, for other watchers.
-        if (off() !== 0) return
+        if (off() !== 0 || user.live) return
         user.leave()
         // Whoever looks at many users, one after the other, keeps none of them.
         session.rooms.delete(user.id)

@@ -1,5 +1,5 @@
 import type { ClientClock, ClientOptions, ClientState, Socket, StatusReason } from '../../types/client.js'
-import { createBackoff } from './backoff.js'
+import { clamp, createBackoff } from './backoff.js'
 import type { Backoff } from './backoff.js'
 import type { Core } from './core.js'
 import { createCredentials } from './credentials.js'
@@ -29,7 +29,7 @@ export interface Connection {
   end (reason: StatusReason, code?: number): void
   /** Gives the connection up, whose state is in doubt, and tries again. */
   retry (reason: StatusReason): void
-  /** Sends, if there is a socket. Returns why the server would close the connection over it. */
+  /** Sends, if there was a welcome. Returns why the server would close the connection over it. */
   transmit (frame: object): RealtimeError | undefined
 }
 
@@ -50,7 +50,7 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
   const backoff = createBackoff(random, options.backoff)
   const credentials = createCredentials(options)
   /** One for each socket. */
-  const { next, guard } = createTurn()
+  const { next, guard, onNext } = createTurn()
   let socket: Socket | undefined
   /** The timer of the state: the attempt's end, the next look at life, the next attempt. */
   let cancel = ignore
@@ -99,14 +99,19 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
 
   function attempt (): void {
     next()
-    set('connecting', core.status.reason)
     cancel = timeout(() => retry('timeout'), core.wait)
-    credentials.address().then(guard(dial)).catch(failed('token'))
+    // Before anybody is told or asked: whoever closes the client then means this attempt.
+    const call = guard(dial)
+    const fail = failed('token')
+    set('connecting', core.status.reason)
+    credentials.address().then(call).catch(fail)
   }
 
   function failed (reason: StatusReason): (error: RealtimeError) => void {
     return guard((error) => {
       core.report(error)
+      // It may be the token itself that cannot be sent.
+      if (reason === 'token') credentials.drop()
       retry(reason, undefined, error.retryAfter)
     })
   }
@@ -140,28 +145,28 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
   function receive ({ data }: { data: unknown }): void {
     deadAt = wall() + patience()
     probing = false
-    let frame: ServerFrame
+    // No frame, whatever it is, gets past this.
     try {
-      frame = JSON.parse(String(data))
+      const frame: ServerFrame = JSON.parse(String(data))
+      const { type } = frame
+      if (type === 'ping') transmit({ type: 'pong' })
+      else if (type === 'welcome') {
+        core.welcome = frame
+        owner.opened(frame).then(guard(() => {
+          cancel()
+          look()
+          set('connected')
+        })).catch(failed('refused'))
+      } else if (type === 'expiring') extend(createBackoff(random))
+      else if (type === 'goaway') {
+        onNext(timeout(() => {
+          drop(1000, type)
+          retry(type, undefined, 0, true)
+        }, clamp(frame.reconnectIn, 0)))
+      } else owner.frame(frame)
     } catch (error) {
-      return core.report(error)
+      core.report(error)
     }
-    const { type } = frame
-    if (type === 'ping') transmit({ type: 'pong' })
-    else if (type === 'welcome') {
-      core.welcome = frame
-      owner.opened(frame).then(guard(() => {
-        cancel()
-        look()
-        set('connected')
-      })).catch(failed('refused'))
-    } else if (type === 'expiring') extend(createBackoff(random))
-    else if (type === 'goaway') {
-      timeout(guard(() => {
-        drop(1000, type)
-        retry(type, undefined, 0, true)
-      }), frame.reconnectIn)
-    } else owner.frame(frame)
   }
 
   /** A new token for the connection as it is. Where that fails it ends with 4401, and connects again with another one. */
@@ -170,7 +175,7 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
       core.report(error)
     }).then(guard((answer) => {
       if (answer === null) end('signed-out')
-      else if (!answer?.status || BUSY.test(String(answer.status))) timeout(guard(() => extend(waits)), waits.next(answer?.retryAfter))
+      else if (!answer?.status || BUSY.test(String(answer.status))) onNext(timeout(() => extend(waits), waits.next(answer?.retryAfter)))
     }))
   }
 
@@ -219,7 +224,9 @@ export function createConnection (core: Core, clock: ClientClock, options: Clien
 
   function transmit (frame: object): RealtimeError | undefined {
     const text = JSON.stringify(frame)
-    if (core.welcome && bytesOf(text) > core.welcome.limits.maxPayload) return new RealtimeError('too_large')
+    // Before it the server expects nothing, and a socket that is not open yet would throw.
+    if (!core.welcome) return
+    if (bytesOf(text) > core.welcome.limits.maxPayload) return new RealtimeError('too_large')
     socket?.send(text)
   }
 

@@ -43,8 +43,8 @@ export function createCredentials (options: ClientOptions): Credentials {
   let reason: TokenReason = 'connect'
 
   /** Is anybody signed in? */
-  async function obtain (): Promise<boolean> {
-    token ??= await options.getToken?.({ reason })
+  async function obtain (why = reason): Promise<boolean> {
+    token ??= await options.getToken?.({ reason: why })
     reason = 'expired'
     return token !== null
   }
@@ -93,8 +93,7 @@ export function createCredentials (options: ClientOptions): Credentials {
     probe: () => ask('GET', ''),
     async extend (connectionId) {
       token = undefined
-      reason = 'expiring'
-      return await obtain() ? await ask('POST', '/renew', { connectionId }) : null
+      return await obtain('expiring') ? await ask('POST', '/renew', { connectionId }) : null
     }
   }
 }

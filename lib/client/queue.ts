@@ -1,4 +1,4 @@
-import type { ClientClock, ClientOptions, Published, StoredMessage } from '../../types/client.js'
+import type { ClientClock, ClientOptions, MessageId, Published, QueueStorage, StoredMessage } from '../../types/client.js'
 import { createBackoff } from './backoff.js'
 import type { Core } from './core.js'
 import { ignore, RealtimeError } from './errors.js'
@@ -22,8 +22,10 @@ export interface Queue {
   pump (): void
   /** The connection is gone: old waits mean nothing. */
   reset (): void
-  /** Gives up what waits for a room, or everything; not what is on its way. */
-  drop (error: RealtimeError, roomId?: string): void
+  /** Gives up what waits, for a room, of it what has a key; not what is on its way. Or everything. */
+  drop (error: RealtimeError, roomId?: string, key?: string): void
+  /** The application wants a message gone, also from the storage. */
+  discard (message: MessageId): void
 }
 
 interface Entry {
@@ -46,9 +48,9 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
   let fullAt = 0
   let loading: Promise<void> | undefined
 
-  function keep (method: 'put' | 'delete', message: StoredMessage): void {
+  function keep (work: (storage: QueueStorage) => void | Promise<void>): void {
     // An async function calls at once, and catches what is thrown at once as well as later.
-    const call = async (): Promise<void> => storage?.[method](message)
+    const call = async (): Promise<void> => storage && work(storage)
     call().catch(core.report)
   }
 
@@ -58,9 +60,9 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       settle (error, published) {
         if (!entries.delete(entry)) return
         // What a client that ends, or another user, leaves behind is for the next one.
-        if (!/^(cl|ot)/.test(error?.code ?? '')) keep('delete', message)
+        if (!/^(cl|ot)/.test(error?.code ?? '')) keep((storage) => storage.delete(message))
         done(error, published)
-        if (error) core.emit('failed', { ...message, error })
+        core.emit(error ? 'failed' : 'sent', { ...message, ...published, error })
       }
     }
     entries.add(entry)
@@ -76,10 +78,10 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       if (entry.flying) continue
       if (message.userId && message.userId !== userId) settle(new RealtimeError('other_user'))
       else {
-        const { state, position } = core.room(message.roomId).haven()
+        const { state, position, wanted } = core.room(message.roomId).haven()
         // In doubt, and nobody would recognise it: its key is forgotten, or the room is volatile and never knew it.
         const lost = message.sentAt && (wall() - message.sentAt > welcome.limits.keyTtl * SHARE || (state === 'joined' && !position))
-        if (lost || !/^j/.test(state)) settle(new RealtimeError('unknown'))
+        if (lost || !wanted) settle(new RealtimeError('unknown'))
         else if (state === 'joined') {
           const ms = pace(welcome)
           if (ms > 0) pause(ms)
@@ -97,7 +99,7 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     if (!sentAt) {
       message.sentAt = wall()
       message.userId = core.userId
-      keep('put', message)
+      keep((storage) => storage.put(message))
     }
     try {
       const ack = await core.request({ type: 'message', roomId, event, content, key })
@@ -139,10 +141,20 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     const fresh = entries
     entries = new Set()
     for (const message of stored) {
-      if (![...fresh].some((entry) => entry.message.key === message.key)) enter({ ...message }, ignore)
+      const { roomId, key } = message
+      if (![...fresh].some((entry) => entry.message.roomId === roomId && entry.message.key === key)) enter({ ...message }, ignore)
     }
-    entries = new Set([...entries, ...fresh])
+    for (const entry of fresh) entries.add(entry)
     pump()
+  }
+
+  function drop (error: RealtimeError, roomId?: string, key?: string): void {
+    for (const { message, flying, settle } of entries) {
+      if (!roomId || (message.roomId === roomId && !flying && (!key || message.key === key))) settle(error)
+    }
+    if (roomId) return
+    next()
+    loading = undefined
   }
 
   return {
@@ -158,13 +170,15 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
     },
     push (roomId, event, content = null, key = id(), problem) {
       const promise = new Promise<Published>((resolve, reject) => {
-        if (problem) throw problem
-        if (core.ended) throw new RealtimeError('closed')
-        if (!(entries.size < size)) throw new RealtimeError('queue_full')
         // As it is now: what becomes of the object later is none of this message.
         const message = { key, roomId, event, content: JSON.parse(JSON.stringify(content)), at: Math.max(lastAt + 1, wall()), userId: core.userId }
+        const error = problem || (core.ended && new RealtimeError('closed')) || (!(entries.size < size) && new RealtimeError('queue_full'))
+        if (error) {
+          core.emit('failed', { ...message, error })
+          throw error
+        }
         enter(message, (error, published) => published ? resolve(published) : reject(error))
-        keep('put', message)
+        keep((storage) => storage.put(message))
       })
       // It is told as `failed` as well, so nobody has to wait for it.
       promise.catch(ignore)
@@ -177,11 +191,12 @@ export function createQueue (core: Core, { wall, timeout, random, id }: ClientCl
       cancel = undefined
       fullAt = 0
     },
-    drop (error, roomId) {
-      for (const { message, flying, settle } of entries) if (!roomId || (message.roomId === roomId && !flying)) settle(error)
-      if (roomId) return
-      next()
-      loading = undefined
+    drop,
+    discard (message) {
+      const { roomId, key } = message
+      drop(new RealtimeError('discarded'), roomId, key)
+      // What a client that ended has left there.
+      keep((storage) => storage.delete(message))
     }
   }
 }

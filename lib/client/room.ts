@@ -26,6 +26,8 @@ export interface RoomHandle {
   readonly id: string
   readonly state: RoomState
   readonly wanted: boolean
+  /** The application has it in hand, and decides when to leave. */
+  live?: boolean
   readonly position: string | undefined
   readonly members: ReadonlyMap<string, Member>
   readonly typing: ReadonlyMap<string, unknown>
@@ -61,9 +63,9 @@ export function createRoom (id: string, core: Core): RoomHandle {
   const { on, off, emit } = createEmitter(() => core.live, report)
   const members = createMembers()
   /** One for each membership, and each attempt at one. */
-  const { next, guard } = createTurn()
+  const { next, guard, onNext } = createTurn()
   const typists = new Map<string, () => void>()
-  let state: RoomState | undefined
+  let state: RoomState | '' = ''
   let position: string | undefined
   let options: RoomOptions = {}
   /** Joined for the sake of messages that wait; nobody listens. */
@@ -82,7 +84,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
   }
 
   function wanted (): boolean {
-    return /^j/.test(state ?? '')
+    return /^j/.test(state)
   }
 
   function changed (next = state): void {
@@ -127,7 +129,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
       const { code, retryable, retryAfter } = error
       // Whether it took effect is not known; only a new connection is certain.
       if (code === 'timeout') core.retry(code)
-      else if (retryable) timeout(guard(again), backoff.next(retryAfter))
+      else if (retryable) onNext(timeout(again, backoff.next(retryAfter)))
       else {
         end('failed', error)
         report(error)
@@ -225,7 +227,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
 
   const room: RoomHandle = {
     id,
-    get state () { return state ?? 'left' },
+    get state () { return state || 'left' },
     get wanted () { return wanted() },
     get position () { return position },
     typing: typists,
@@ -249,19 +251,26 @@ export function createRoom (id: string, core: Core): RoomHandle {
     lost () {
       next()
       asked = false
+      cancelTyping()
+      // Whoever still does says so again.
+      typists.forEach((cancel, userId) => typed(userId, false))
       if (state === 'joined') changed('joining')
     },
     leave () {
+      room.live = false
       if (!wanted()) return
       if (asked) void core.request({ type: 'leave', roomId: id }, ignore)
       end('left', new RealtimeError('left'))
     },
     frame (frame) {
       if (frame.type === 'joined') {
-        next()
-        asked = true
-        state = 'joining'
-        answer(frame)
+        // Unless this client asks for it, too: then the answer follows, with all that was missed.
+        if (state !== 'joining') {
+          next()
+          asked = true
+          state = 'joining'
+          answer(frame)
+        }
         core.emit('joined', frame)
       } else if (state !== 'joined') {
         // Of a membership that is over, or of one before this one.
@@ -278,7 +287,7 @@ export function createRoom (id: string, core: Core): RoomHandle {
     },
     send: (content, options) => publish(DEFAULT_EVENT, content, options),
     // What of the options is not for the server it ignores.
-    history: (options) => core.request({ type: 'history', roomId: id, limit: 50, ...options }, undefined, options),
+    history: (options) => core.request({ type: 'history', roomId: id, ...options, limit: options?.limit ?? 50 }, undefined, options),
     setTyping (given) {
       if (given === typing) return
       typing = given

@@ -92,6 +92,8 @@ export function createSession (options: ClientOptions): Session {
     },
     close () {
       core.end('closed')
+      // Where it had ended already, nobody may have been told.
+      emit(CHANGE)
       core.live = false
     }
   }

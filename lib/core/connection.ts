@@ -183,7 +183,7 @@ export class Connection implements OutboxOptions, Peer {
     const id = decoded.ok ? decoded.frame.id : decoded.id
     // Whatever is to be said about such a frame, under its id another one is answered.
     const reused = id !== undefined && this.#pendingIds?.has(id) === true
-    if (wait > 0) {
+    if (wait > 0 && !(decoded.ok && this.#onlyLeaves(decoded.frame))) {
       this.#overQuota(reused ? {} : decoded.ok ? decoded.frame : { id }, wait)
     } else if (reused) {
       this.#misbehaved({ code: 'bad_frame', message: 'id is in use by a pending frame' }, undefined, decoded.ok || decoded.counts)
@@ -221,6 +221,11 @@ export class Connection implements OutboxOptions, Peer {
     this.#whenOpen ??= []
     this.#whenOpen.push(task)
     return true
+  }
+
+  /** Refused, it would leave work here instead of saving any; and every membership that it can end was paid for by its join. */
+  #onlyLeaves (frame: ClientFrame): boolean {
+    return frame.type === 'leave' && (this.memberships.has(frame.roomId) || this.lanes.busy(frame.roomId))
   }
 
   #quota (): number {

@@ -3,7 +3,7 @@ import type { TokenReason } from '../../lib/client/index.js'
 import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { createSdk, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, untilStatus } from '../helpers/sdk.js'
 
 const rooms = { 'chat:{id}': { join: () => true, publish: 'members' as const } }
 
@@ -225,4 +225,35 @@ await t.test('signed out in the middle: the client stops', async (t) => {
   peer.send({ type: 'expiring', expiresAt: 1 })
   t.match(await untilStatus(client, 'closed'), { reason: 'signed-out' })
   t.match(await peer.closed, { code: 1000 })
+})
+
+await t.test('what cannot be sent as a token is reported, and another one asked for', async (t) => {
+  const server = await createScriptedServer(t)
+  const answers = ['<html>502 Bad Gateway</html>', '{"error":"Unauthorized"}', 'a.b.c']
+  const { client, errors } = createSdk(t, server, 'ann', { getToken: () => answers.shift() ?? 'd.e.f' })
+  const peer = await server.peer()
+  t.equal(peer.protocol, 'realtime.v1,bearer.a.b.c')
+  t.equal(errors.length, 2)
+  t.match(client.status, { state: 'connecting', reason: 'token' })
+})
+
+await t.test('after a renewal for which there was no token, 4401 asks for one that has expired', async (t) => {
+  const server = await createScriptedServer(t)
+  const reasons: TokenReason[] = []
+  const { client, errors } = createSdk(t, server, 'ann', {
+    getToken ({ reason }) {
+      reasons.push(reason)
+      if (reason === 'expiring') throw new Error('no network')
+      return 'a.b.c'
+    }
+  })
+  const failed = new Promise((resolve) => client.on('error', resolve))
+  const peer = await admit(server, client)
+  peer.send({ type: 'expiring', expiresAt: 0 })
+  await failed
+  peer.ws.close(4401)
+  await server.peer()
+  t.equal(reasons.at(-1), 'expired')
+  t.ok(reasons.slice(1, -1).every((reason) => reason === 'expiring'), reasons.join())
+  t.match(errors[0], { message: 'no network' })
 })

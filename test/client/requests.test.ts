@@ -165,3 +165,35 @@ await t.test('content that is no JSON rejects at once, also before there is a co
   t.equal(sockets.all.length, 1)
   t.strictSame(errors, [])
 })
+
+await t.test('a receipt that is due between two connections is none, and hurts nothing', async (t) => {
+  const server = await createScriptedServer(t)
+  const { client, sockets, errors } = createSdk(t, server, 'ann')
+  let handled = (): void => {}
+  client.on('direct', () => new Promise<void>((resolve) => { handled = resolve }))
+  const peer = await admit(server, client)
+  peer.send({ type: 'direct', event: 'hello', userId: null, content: 1, timestamp: 1, position: 'i1', receipt: true })
+  await heard(client, 'direct')
+  sockets.last.terminate()
+  while (sockets.all.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(sockets.last.readyState, sockets.last.CONNECTING)
+  handled()
+  const next = await admit(server, client)
+  client.call('x', 1).catch(() => {})
+  await next.next('call')
+  t.equal(next.frames[0]?.type, 'resume', 'nothing goes before it')
+  t.same(errors, [])
+})
+
+await t.test('what is no frame is reported, and the stream goes on', async (t) => {
+  const server = await createScriptedServer(t)
+  const { client, errors } = createSdk(t, server, 'ann')
+  const peer = await admit(server, client)
+  const texts = ['', 'null', '5', '"text"', '[]', '{}', '{"type":"ack"}', '{"type":"direct"}', '{"type":5}']
+  const heardOf = heard<{ content: unknown }>(client, 'broadcast')
+  for (const text of texts) peer.ws.send(text)
+  peer.send({ type: 'broadcast', event: 'still', content: 'here', timestamp: 1 })
+  t.match(await heardOf, { content: 'here' })
+  t.equal(client.status.state, 'connected')
+  t.ok(errors.length >= 3, String(errors.length))
+})

@@ -6,7 +6,7 @@ import type { Status } from '../../lib/client/index.js'
 import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { admit, createSdk, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, heard, untilStatus } from '../helpers/sdk.js'
 
 await t.test('one event for every change, with the reason', async (t) => {
   const server = await createScriptedServer(t)
@@ -282,4 +282,96 @@ await t.test('closed, it has no timers left', async (t) => {
   client.close()
   await new Promise((resolve) => setImmediate(resolve))
   t.equal(clock.armed, 0)
+})
+
+await t.test('closed by a handler that hears of an attempt, it makes none', async (t) => {
+  const server = await createScriptedServer(t)
+  const clock = createFakeClock()
+  const { client } = createSdk(t, server, 'ann', { clock, autoConnect: false })
+  const states: string[] = []
+  client.on('status', ({ state }) => {
+    states.push(state)
+    if (state === 'connecting') client.close()
+  })
+  await t.rejects(client.connect(), { code: 'closed' })
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+  t.same(states, ['connecting', 'closed'])
+  t.equal(clock.armed, 0)
+  t.equal(server.attempts, 0)
+})
+
+await t.test('closed by getToken, which then fails, it is closed', async (t) => {
+  const server = await createScriptedServer(t)
+  const clock = createFakeClock()
+  const { client, errors } = createSdk(t, server, 'ann', {
+    clock,
+    autoConnect: false,
+    getToken () {
+      client.close()
+      throw new Error('signed out elsewhere')
+    }
+  })
+  await t.rejects(client.connect(), { code: 'closed' })
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+  t.match(client.status, { state: 'closed', reason: 'closed' })
+  t.equal(clock.armed, 0)
+  t.same(errors, [])
+})
+
+await t.test('whoever closes it over its end settles what waits for it, too', async (t) => {
+  const server = await createScriptedServer(t)
+  const { client } = createSdk(t, server, 'ann')
+  client.on('status', ({ state }) => { if (state === 'closed') client.close() })
+  const peer = await admit(server, client)
+  const room = client.room('chat:1')
+  const waiting = Promise.allSettled([room.ready(), room.messages().next()])
+  await peer.next('join')
+  peer.ws.close(4403)
+  t.match(await waiting, [{ status: 'rejected', reason: { code: 'closed' } }, { status: 'fulfilled', value: { done: true } }])
+})
+
+await t.test('closed in the middle of everything, it has no timers left either', async (t) => {
+  const server = await createScriptedServer(t)
+  const clock = createFakeClock()
+  const { client } = createSdk(t, server, 'ann', { clock })
+  const room = client.room('chat:1')
+  const peer = await admit(server, client)
+  await room.ready()
+  const failed = new Promise((resolve) => client.on('error', resolve))
+  server.http = () => ({ status: 503 })
+  const typing = heard<{ typing: boolean }>(room, 'typing')
+  peer.send({ type: 'typing', roomId: 'chat:1', userId: 'bob', typing: true })
+  await typing
+  room.setTyping(true)
+  client.room('chat:2')
+  const { id, roomId } = await peer.next('join')
+  peer.send({ type: 'error', id, roomId, code: 'unavailable', message: 'later', retryable: true, retryAfter: 1e9 })
+  peer.send({ type: 'expiring', expiresAt: 0 })
+  peer.send({ type: 'goaway', reconnectIn: 1e12 })
+  // The answer to this one comes behind all of them.
+  peer.ws.send('no frame')
+  await failed
+  while (server.requests.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve))
+  client.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(clock.armed, 0)
+})
+
+await t.test('a server that wants to be left in the distant future is left within the hour', async (t) => {
+  const server = await createScriptedServer(t)
+  const clock = createFakeClock()
+  const { client } = createSdk(t, server, 'ann', { clock })
+  const peer = await admit(server, client)
+  const failed = new Promise((resolve) => client.on('error', resolve))
+  peer.send({ type: 'goaway', reconnectIn: 2 ** 31 })
+  peer.ws.send('no frame')
+  await failed
+  t.equal(client.status.state, 'connected', 'and not at once, as timers would have it')
+  for (let i = 0; i < 720; i++) {
+    peer.send({ type: 'ping' })
+    await peer.next('pong')
+    clock.advance(5_000)
+  }
+  t.match(client.status, { reason: 'goaway' })
 })

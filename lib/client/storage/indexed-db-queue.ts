@@ -1,4 +1,4 @@
-import type { QueueStorage, QueueStorageOptions, StoredMessage } from '../../../types/client.js'
+import type { MessageId, QueueStorage, QueueStorageOptions, StoredMessage } from '../../../types/client.js'
 import { brokenItem, checkName, createReport, inOrder, isStored } from './stored.js'
 
 /* What is used of IndexedDB, since the types of the DOM would have to be there for whoever loads ours. */
@@ -170,7 +170,7 @@ export function indexedDbQueue (name: string, { onError }: QueueStorageOptions =
     else open()
   }
 
-  function idOf ({ roomId, key }: StoredMessage): string {
+  function idOf ({ roomId, key }: MessageId): string {
     return JSON.stringify([roomId, key])
   }
 
