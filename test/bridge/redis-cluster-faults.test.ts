@@ -22,11 +22,11 @@ const names = createNames(SETTINGS.prefix, 0)
 const cluster = await startCluster(t, 1)
 const QUIET: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
 
-async function startNodes (t: Test, more: object = {}): Promise<readonly [Bridge, Bridge]> {
+async function startNodes (t: Test, more: object = {}, handlers: readonly BridgeHandlers[] = []): Promise<readonly [Bridge, Bridge]> {
   const option = { cluster: { nodes: cluster.nodes }, ...SETTINGS, ...more }
   const nodes = [bridgeOf(option), bridgeOf(option)] as const
   t.teardown(() => Promise.all(nodes.map((node) => node.close())))
-  await Promise.all(nodes.map((node) => node.start(QUIET)))
+  await Promise.all(nodes.map((node, index) => node.start(handlers[index] ?? QUIET)))
   return nodes
 }
 
@@ -68,6 +68,25 @@ await t.test('the slot of a busy room moves from master to master', async (t) =>
   t.same(counts, { ...NONE, resets: [0, 0] })
   t.same({ refused, inDoubt }, { refused: 0, inDoubt: 0 }, 'nothing was refused')
   t.same(new Set(states), new Set(['up']))
+})
+
+await t.test('commands that are given while the slot of their log moves are carried out by every node, in order', async (t) => {
+  const begun: readonly string[][] = [[], []]
+  const [node] = await startNodes(t, { prefix: 'commands' }, begun.map((list) => ({
+    ...QUIET,
+    onControl: async (command) => 'userId' in command && list.push(command.userId)
+  })))
+  const given = Array.from({ length: 6 }, (_, number) => `user-${number}`)
+  const name = createNames('commands', 0).channel('s:control')
+  for (const userId of given) {
+    const owner = await cluster.ownerOf(name)
+    await cluster.moveSlot(name, masterOf(masterOf(0) === owner ? 1 : 0), async () => {
+      // Not for long, where nobody begins it.
+      await node.control({ type: 'disconnect-user', userId, reason: '' }, 100).catch(() => {})
+    })
+  }
+  await until('all are begun', () => begun.every((list) => list.length >= given.length), 5_000)
+  t.same(begun, [given, given])
 })
 
 await t.test('connections that hear the fan-out are killed, again and again', async (t) => {

@@ -17,8 +17,11 @@ export interface ClusterServers {
   readonly replicas: readonly ClusterServer[]
   /** Who has the slot of a key or channel now, by what a server says that has it. */
   ownerOf (name: string): Promise<ClusterServer>
-  /** Gives the slot of a key or channel, with all keys in it, to another master, as resharding does it. */
-  moveSlot (name: string, to: ClusterServer): Promise<void>
+  /**
+   * Gives the slot of a key or channel, with all keys in it, to another master, as resharding does it.
+   * @param taken - called as the other master takes the slot, before the one that had it may know
+   */
+  moveSlot (name: string, to: ClusterServer, taken?: () => Promise<void>): Promise<void>
   /** The master takes writes, and its replicas get them no more. */
   cutReplicas (master: ClusterServer): Promise<void>
   /** Ends a master as kill -9 does; resolves when a replica has taken over what it had. */
@@ -80,7 +83,7 @@ export async function startCluster (t: Test, replicas = 0): Promise<ClusterServe
     masters,
     replicas: followers,
     ownerOf,
-    async moveSlot (name, to) {
+    async moveSlot (name, to, taken) {
       const slot = slotOf(name)
       const from = await ownerOf(name)
       await to.admin.call('cluster', 'setslot', slot, 'importing', from.id)
@@ -90,7 +93,10 @@ export async function startCluster (t: Test, replicas = 0): Promise<ClusterServe
         if (!Array.isArray(keys) || keys.length === 0) break
         await from.admin.call('migrate', '127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...keys.map(String))
       }
-      for (const { admin } of [to, from, ...masters.filter((master) => master !== to && master !== from && alive.has(master))]) {
+      const took = to.admin.call('cluster', 'setslot', slot, 'node', to.id)
+      // On the same connection, if it likes: so that nothing comes in between.
+      await Promise.all([took, taken?.()])
+      for (const { admin } of [from, ...masters.filter((master) => master !== to && master !== from && alive.has(master))]) {
         await admin.call('cluster', 'setslot', slot, 'node', to.id)
       }
     },

@@ -94,8 +94,10 @@ export class ControlLog {
     return true
   }
 
+  /** Its fan-out may have lost something. */
   repair (): void {
-    this.#follower?.repair()
+    if (this.#follower === null) this.#early = true
+    else this.#follower.repair()
   }
 
   /** Reads what was missed; rejects where that cannot be. */

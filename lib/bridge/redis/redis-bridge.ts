@@ -156,7 +156,10 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
           onMessage: (name, payload) => {
             if (!hear(name, payload)) dropped++
           },
-          onRestored: (restored) => { if (shard.reason === null) parts.repair(restored) },
+          onRestored: (restored) => {
+            if (restored.includes(controlName)) log.repair()
+            if (shard.reason === null) parts.repair(restored)
+          },
           beforeUp: async () => { if (shard === shardOf('s:control')) await log.repaired() },
           onChange: (reason) => {
             if (reason === null) parts.repairAll((channel) => shardOf(channel) === shard)
