@@ -76,7 +76,8 @@ export function createPages (timeline: Timeline, { room, history, changed }: Pag
     }), guard(() => { known = false }))
   }
 
-  const hasOlder = (): boolean => (more || timeline.trimmed) && !timeline.full
+  /** What a volatile room dropped is nowhere. */
+  const hasOlder = (): boolean => (more || (timeline.trimmed && timeline.first?.position !== undefined)) && !timeline.full
 
   function load (room: Room<AnyEvents>): Promise<boolean> {
     const before = timeline.first?.position

@@ -1,7 +1,36 @@
 import { Suspense, useEffect } from 'react'
 import { RealtimeProvider, useClient, useConnection, usePresence, useRoom } from 'fastify-realtime/react'
+import type { StoredMessage } from 'fastify-realtime/client'
 import type { UseRoomOptions } from 'fastify-realtime/react'
 import { client, options, raw, rendered, scenes, see, show } from './stage.js'
+
+/** What is stored, by key. The test can have reading it take until `unlock`. */
+const store = new Map<string, StoredMessage>()
+let locked = Promise.resolve()
+
+declare global {
+  interface Window { stored: () => string, lock: () => void, unlock: () => void }
+}
+
+window.stored = () => [...store.keys()].join()
+window.lock = () => { locked = new Promise((resolve) => { window.unlock = resolve }) }
+
+/** The client stores what waits, and finds this message of an earlier page. */
+function keep (left?: Partial<StoredMessage>): void {
+  const message = { key: 'k1', roomId: 'chat:1', event: 'message', content: 'left behind', at: 0, userId: 'ann', ...left }
+  if (left !== undefined) store.set(message.key, message)
+  options.queue = {
+    storage: {
+      async load () {
+        const all = [...store.values()]
+        await locked
+        return all
+      },
+      put: (message) => { store.set(message.key, { ...message }) },
+      delete: ({ key }) => { store.delete(key) }
+    }
+  }
+}
 
 interface RoomProps extends UseRoomOptions {
   readonly id: string | null
@@ -58,9 +87,17 @@ scenes({
   moved: () => show(<section><Room id='chat:1' key='moved' /></section>),
   two: () => show(<><Room id='chat:1' /><Room id='chat:1' name='other' /><Members id='chat:1' /></>),
   both: () => show(<><Members id='chat:1' /><Room id='chat:1' /></>),
+  elsewhereBounded: () => show(<Room id='chat:2' limit={10} key='bounded' />),
   elsewhere: () => show(<Room id='chat:2' />),
+  storedOwn () {
+    keep()
+    client().room('chat:1')
+    show(<Room id='chat:1' />)
+  },
   watched () {
-    see('unwatch', client().watchUser('ben', (content) => see('update', content)))
+    const watch = () => see('unwatch', client().watchUser('ben', (content) => see('update', content)))
+    see('watch', watch)
+    watch()
     show(<Room id='user:ben' />)
   },
   bounded: () => show(<Room id='chat:1' history={5} limit={10} />),
@@ -73,8 +110,31 @@ scenes({
   },
   restored () {
     window.stage.goOffline()
-    const left = { key: 'k1', roomId: 'chat:1', event: 'message', content: 'left behind', at: Date.now() - 1_000, userId: 'ann' }
-    options.queue = { storage: { load: () => [left], put () {}, delete () {} } }
+    keep({ at: Date.now() - 1_000 })
+    show(<Room id='chat:1' />)
+  },
+  inDoubt () {
+    keep({ at: Date.now() - 1_000, sentAt: Date.now() - 900 })
+    show(<Room id='chat:1' history={5} limit={10} />)
+  },
+  inDoubtLive () {
+    keep({ at: Date.now() - 1_000, sentAt: Date.now() - 900 })
+    show(<Room id='chat:1' history={0} />)
+  },
+  closesWhenSent () {
+    keep({ at: Date.now() - 1_000, sentAt: Date.now() - 900 })
+    const off = client().on('sent', () => {
+      off()
+      client().close()
+    })
+    show(<Room id='chat:1' />)
+  },
+  somebodyElses () {
+    keep({ at: Date.now() - 1_000, userId: 'ben' })
+    show(<Room id='chat:1' />)
+  },
+  stored () {
+    keep()
     show(<Room id='chat:1' />)
   },
   suspended: () => show(<Suspense fallback='waiting'><Suspended /></Suspense>),
