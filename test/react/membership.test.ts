@@ -122,18 +122,27 @@ for (const react of versions) {
     await scene.until('stage.seen.room.status === "joined"')
   })
 
-  await t.test(`React ${react}: a room that the application gave up altogether is joined again`, async (t) => {
+  await t.test(`React ${react}: a component and a watcher of one user do not take the room from each other`, async (t) => {
     const app = await createRooms(t)
     const scene = await theatre.open(t, app, { react, scene: 'watched' })
+    await scene.until('stage.seen.room.status === "joined"')
+    await scene.run('stage.seen.unwatch()')
+    await app.app.realtime.notifyRoom('user:ben', 'message', 1)
+    await scene.until('stage.seen.room.messages.length === 1 && stage.seen.room.status === "joined"')
+
+    // The application leaves, and a watcher joins and gives the room up altogether.
+    await scene.run('stage.client().room("user:ben").leave()')
+    await scene.until('stage.seen.room.status === "left"')
+    await scene.run('stage.seen.watch()')
     await scene.until('stage.seen.room.status === "joined"')
     await scene.run('stage.seen.unwatch()')
     await scene.until('stage.seen.room.status === "left"')
     await scene.run('stage.seen.room.rejoin()')
     await scene.until('stage.seen.room.status === "joined"')
-    await app.app.realtime.notifyRoom('user:ben', 'message', 'hi')
-    await scene.until('stage.seen.room.messages.length === 1')
+    await app.app.realtime.notifyRoom('user:ben', 'message', 2)
+    await scene.until('stage.seen.room.messages.length === 2')
     await scene.show('nothing')
-    await scene.until('stage.leaves("user:ben") === 2')
+    await scene.until('stage.leaves("user:ben") === 3')
     t.strictSame(scene.complaints, [])
   })
 
