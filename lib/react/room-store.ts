@@ -52,6 +52,8 @@ export interface RoomStore {
 
   /** A message of the room. */
   receive (message: ClientMessage): void
+  /** A message of the room was acknowledged. */
+  sent (published: Published): void
   /** A message of the room was given up. */
   failed (message: FailedMessage): void
   /** The client's status changed: other messages may wait than before. */
@@ -264,6 +266,7 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
       timeline.receive(message)
       schedule()
     },
+    sent: sends.acknowledged,
     failed: ({ key, error }) => sends.failed(key, error),
     sync: sends.sync
   }

@@ -1,4 +1,4 @@
-import type { Client } from '../../types/client.js'
+import type { Client, MessageId } from '../../types/client.js'
 import { createRoomStore } from './room-store.js'
 import type { RoomStore } from './room-store.js'
 import type { Outgoing } from './timeline.js'
@@ -27,11 +27,34 @@ function createRoomStores (client: Client): RoomStores {
 
   /** One handler for each event, however many rooms there are. */
   function listen (): void {
+    if (offs.length > 0) return
     offs = [
       client.on('message', (message) => stores.get(message.roomId)?.receive(message)),
-      client.on('failed', (message) => stores.get(message.roomId)?.failed(message)),
+      client.on('sent', (message) => {
+        const store = stores.get(message.roomId)
+        if (store === undefined) forget(message)
+        else store.sent(message)
+      }),
+      client.on('failed', (message) => {
+        const store = stores.get(message.roomId)
+        if (store === undefined && message.error.code === 'discarded') forget(message)
+        else store?.failed(message)
+      }),
       client.on('status', () => stores.forEach((store) => store.sync()))
     ]
+  }
+
+  function keep (roomId: string, left: readonly Outgoing[]): void {
+    if (left.length > 0) failures.set(roomId, left)
+    else failures.delete(roomId)
+    if (stores.size > 0 || failures.size > 0) return
+    for (const off of offs) off()
+    offs = []
+  }
+
+  /** A message that the client had kept was sent after all, or discarded. */
+  function forget ({ roomId, key }: MessageId): void {
+    keep(roomId, (failures.get(roomId) ?? []).filter((sent) => sent.key !== key))
   }
 
   return {
@@ -39,17 +62,16 @@ function createRoomStores (client: Client): RoomStores {
     open (roomId) {
       const open = stores.get(roomId)
       if (open !== undefined) return open
-      if (stores.size === 0) listen()
+      listen()
       const store = createRoomStore(client, roomId, {
         failures: failures.get(roomId) ?? [],
         disposed (left) {
           stores.delete(roomId)
-          if (left.length > 0) failures.set(roomId, left)
-          else failures.delete(roomId)
-          if (stores.size === 0) for (const off of offs) off()
+          keep(roomId, left)
         }
       })
       stores.set(roomId, store)
+      failures.delete(roomId)
       return store
     }
   }

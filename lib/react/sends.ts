@@ -8,6 +8,9 @@ export interface Sends {
   publish (event: string, content: unknown): Promise<Published | undefined>
   retry (id: string): void
   discard (id: string): void
+  /** A message of the room was acknowledged, whoever sent it and when. */
+  acknowledged (published: Published): void
+  /** A message of the room was given up, whoever sent it and when. */
   failed (key: string, error: unknown): void
   /** Takes over what waits in the client: from before a reload, or sent without us. */
   sync (): void
@@ -22,6 +25,15 @@ export interface SendsOwner {
 export function createSends (client: Client, roomId: string, timeline: Timeline, { room, changed }: SendsOwner): Sends {
   /** Keys of messages whose promise tells what becomes of them. */
   const awaited = new Set<string>()
+  /** Keys of messages that were discarded: the client may have been reading its storage just then. */
+  const discarded = new Set<string>()
+
+  function failed (key: string, reason: unknown): void {
+    const { code }: { readonly code?: unknown } = Object(reason)
+    // The application took it back.
+    if (code === 'discarded') timeline.discard(key)
+    else timeline.failed(key, reason)
+  }
 
   async function transmit ({ key, event, content }: Outgoing): Promise<Published | undefined> {
     awaited.add(key)
@@ -31,16 +43,11 @@ export function createSends (client: Client, roomId: string, timeline: Timeline,
       timeline.acknowledged(key, published)
       return published
     } catch (reason) {
-      timeline.failed(key, reason)
+      failed(key, reason)
     } finally {
       awaited.delete(key)
       changed()
     }
-  }
-
-  function failed (key: string, error: unknown): void {
-    timeline.failed(key, error)
-    changed()
   }
 
   return {
@@ -59,17 +66,32 @@ export function createSends (client: Client, roomId: string, timeline: Timeline,
     discard (id) {
       const sent = timeline.failure(id)
       if (sent === undefined) return
-      timeline.discard(sent)
+      const { key } = sent
+      // The client may keep it, to send it when it begins again.
+      client.discard({ roomId, key })
+      discarded.add(key)
+      timeline.discard(key)
       changed()
     },
-    failed,
+    acknowledged (published) {
+      if (!awaited.has(published.key)) timeline.acknowledged(published.key, published)
+      changed()
+    },
+    failed (key, error) {
+      if (!awaited.has(key)) failed(key, error)
+      changed()
+    },
     sync () {
       const pending = client.pending().filter((message) => message.roomId === roomId)
       const keys = new Set(pending.map(({ key }) => key))
       if (client.userId !== undefined) timeline.claim(client.userId)
-      // Nobody awaits those of before a reload: what is neither pending nor failed was acknowledged.
-      for (const { key } of timeline.waiting()) if (!keys.has(key) && !awaited.has(key)) timeline.acknowledged(key)
+      // Neither pending nor known to be anything else, as when a handler before ours closed the client.
+      for (const { key } of timeline.waiting()) if (!keys.has(key) && !awaited.has(key)) timeline.discard(key)
       for (const { key, event, content, at, userId = client.userId ?? '' } of pending) {
+        if (discarded.has(key)) {
+          client.discard({ roomId, key })
+          continue
+        }
         const sent = timeline.find(key)
         if (sent?.item.state === 'failed') timeline.retried(sent, key)
         // Its echo may be there before its acknowledgement.

@@ -67,9 +67,10 @@ export interface Timeline {
   failure (id: string): Outgoing | undefined
   /** Sent again, by the same or another key. */
   retried (outgoing: Outgoing, key: string): Outgoing
-  acknowledged (key: string, published?: Published): void
+  acknowledged (key: string, published: Published): void
   failed (key: string, error: unknown): void
-  discard (outgoing: Outgoing): void
+  /** Is not shown any longer; if the log has it all the same, that shows it by itself. */
+  discard (key: string): void
   /** Takes over messages that failed in an earlier timeline. */
   adopt (outgoing: readonly Outgoing[]): void
   /** Messages that still wait, by key, and those that failed. */
@@ -282,14 +283,15 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
     acknowledged (key, published) {
       const sent = outgoing.get(key)
       if (sent === undefined) return
-      update(sent, { state: 'sent', error: undefined, timestamp: published?.timestamp ?? sent.item.timestamp, position: published?.position })
+      const { timestamp, position } = published
+      update(sent, { state: 'sent', error: undefined, timestamp, position })
       settle()
     },
     failed (key, error) {
       const sent = outgoing.get(key)
       if (sent !== undefined) update(sent, { state: 'failed', error })
     },
-    discard ({ key }) {
+    discard (key) {
       outgoing.delete(key)
       changed()
     },

@@ -163,7 +163,7 @@ await t.test('the same array as long as nothing is different', async (t) => {
   const { messages } = timeline
   timeline.receive(entry(1))
   t.equal(timeline.messages, messages)
-  timeline.acknowledged('unknown')
+  timeline.acknowledged('unknown', { key: 'unknown', timestamp: 1_001, position: 'p1' })
   timeline.failed('unknown', null)
   t.equal(timeline.messages, messages)
   timeline.receive(entry(2))
