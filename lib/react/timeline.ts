@@ -248,6 +248,8 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
       const behind = after.slice(ahead.length).filter((message) => !positions.has(keyOf(message)))
       log = [...before, ...[...ahead, ...fresh, ...behind].map(unmarked)]
       log.forEach(know)
+      // The page says where they are.
+      for (const message of fresh) guessed.delete(keyOf(message))
       if (last !== undefined && positions.has(keyOf(last))) connect()
       mark()
       settle()

@@ -87,6 +87,20 @@ await t.test('a place that was guessed gives way to the one the log has', async 
   t.strictSame(show(timeline), ['1', '2', 'a'])
 })
 
+await t.test('a place that was guessed, and that the newest messages confirm, is not given up when they are told again', async (t) => {
+  const timeline = create()
+  timeline.receive(entry(1))
+  timeline.add(draft('a'))
+  timeline.acknowledged('a', { key: 'a', timestamp: 1_002, position: 'p2' })
+  const mine = entry(2, { userId: 'ann', key: 'a', content: 'a' })
+  timeline.broken(gap)
+  timeline.receive(entry(3))
+  timeline.newest([mine, entry(3)])
+  timeline.broken({ ...gap, position: 'p100' })
+  for (const each of [mine, entry(3), entry(4)]) timeline.receive(each)
+  t.strictSame(show(timeline).map((text) => String(text).replace('|', '')), ['1', 'a', '3', '4'])
+})
+
 await t.test('the list is bounded, what waits aside, and the bound grows by what was loaded', async (t) => {
   const timeline = create(3)
   for (let n = 10; n < 15; n++) timeline.receive(entry(n))
