@@ -14,27 +14,29 @@ export function iterate (core: Core, room: { readonly id: string, readonly wante
     core.emit(CHANGE)
   })
 
-  // Not a generator: one that waits for a message does not return before there is one.
-  const end = async (): Promise<IteratorReturnResult<undefined>> => {
+  async function * read (): AsyncGenerator<ClientMessage, undefined> {
+    try {
+      for (;;) {
+        await until(core, () => waiting.length > 0 || over || core.ended || !room.wanted)
+        if (!(waiting.length <= limit)) throw new RealtimeError('overflow')
+        const message = waiting.shift()
+        if (!message) return
+        yield message
+      }
+    } finally {
+      off()
+    }
+  }
+
+  const messages = read()
+  // Its own would wait for the message that is waited for.
+  const end = messages.return
+  messages.return = (value) => {
     over = true
     waiting.length = 0
     off()
     core.emit(CHANGE)
-    return { value: undefined, done: true }
-  }
-
-  const messages: AsyncIterableIterator<ClientMessage> = {
-    async next () {
-      let value: ClientMessage | undefined
-      await until(core, () => {
-        if (!(waiting.length <= limit)) return new RealtimeError('overflow')
-        value = waiting.shift()
-        return !!value || over || core.ended || !room.wanted
-      })
-      return value ? { value } : end()
-    },
-    return: end,
-    [Symbol.asyncIterator]: () => messages
+    return end.call(messages, value)
   }
   return messages
 }

@@ -2,8 +2,9 @@ import t from 'tap'
 import type { FailedMessage, QueueStorage, StoredMessage } from '../../lib/client/index.js'
 import { createApp } from '../helpers/app.js'
 import { createFakeClock } from '../helpers/clock.js'
+import { gate } from '../helpers/events.js'
 import { createScriptedServer } from '../helpers/scripted-server.js'
-import { admit, createSdk, untilStatus } from '../helpers/sdk.js'
+import { admit, createSdk, heard, untilStatus } from '../helpers/sdk.js'
 
 /** Storage in memory, that several clients can use one after the other. */
 function createStorage (): QueueStorage & { readonly kept: Map<string, StoredMessage> } {
@@ -360,4 +361,67 @@ await t.test('a clock that is set back does not hold up what waits', async (t) =
   t.match(client.pending(), [{ sentAt: Number }], 'it is on its way')
   await peer.acked()
   await sent
+})
+
+await t.test('a message that is not taken at all is told as failed, too', async (t) => {
+  const server = await createScriptedServer(t)
+  const { client } = createSdk(t, server, 'ann', { queue: { size: 0 } })
+  const failed: unknown[] = []
+  client.on('failed', ({ roomId, content, error }) => failed.push([roomId, content, error.code]))
+  const room = client.room('chat:1')
+  await t.rejects(room.send('one'), { code: 'queue_full' })
+  room.leave()
+  await t.rejects(room.send('two'), { code: 'left' })
+  t.same(failed, [['chat:1', 'one', 'queue_full'], ['chat:1', 'two', 'left']])
+})
+
+await t.test('what an earlier page left is told as sent, with its place', async (t) => {
+  const server = await createScriptedServer(t)
+  const stored: StoredMessage = { key: 'k1', roomId: 'chat:1', event: 'message', content: 'left behind', at: 1 }
+  const { client } = createSdk(t, server, 'ann', { queue: { storage: { load: () => [stored], put () {}, delete () {} } } })
+  const sent = heard(client, 'sent')
+  const peer = await admit(server, client)
+  const { id } = await peer.next('join')
+  peer.send({ type: 'ack', id, roomId: 'chat:1', position: 'p0' })
+  await peer.acked('p7')
+  t.match(await sent, { ...stored, position: 'p7', timestamp: 1 })
+})
+
+await t.test('one key in two rooms is two messages, also where one of them was stored', async (t) => {
+  const server = await createScriptedServer(t)
+  const stored: StoredMessage = { key: 'k1', roomId: 'chat:1', event: 'message', content: 'stored', at: 1 }
+  const loaded = gate()
+  const { client } = createSdk(t, server, 'ann', {
+    queue: { storage: { load: async () => { await loaded.opened; return [stored] }, put () {}, delete () {} } }
+  })
+  client.room('chat:2').send('fresh', { key: 'k1' }).catch(() => {})
+  loaded.open()
+  const peer = await server.peer()
+  t.same(client.pending().map(({ roomId, key }) => [roomId, key]), [['chat:1', 'k1'], ['chat:2', 'k1']])
+  peer.ws.close()
+})
+
+await t.test('discarded: out of the queue and out of the storage, also what a client that ended has left there', async (t) => {
+  const server = await createScriptedServer(t)
+  const storage = createStorage()
+  const { client } = createSdk(t, server, 'ann', { queue: { storage } })
+  const room = client.room('chat:1')
+  const failed: string[] = []
+  client.on('failed', ({ key, error }) => failed.push(`${key} ${error.code}`))
+  const peer = await admit(server, client)
+  room.send('on its way', { key: 'k1' }).catch(() => {})
+  await peer.next('message')
+  room.send('regretted', { key: 'k2' }).catch(() => {})
+  const offline = client.room('chat:2')
+  offline.send('waits', { key: 'k3' }).catch(() => {})
+  offline.send('stays', { key: 'k4' }).catch(() => {})
+  client.discard({ roomId: 'chat:1', key: 'k1' })
+  client.discard({ roomId: 'chat:2', key: 'k3' })
+  t.same(failed, ['k3 discarded'])
+  peer.ws.close(4403)
+  await untilStatus(client, 'closed')
+  t.ok(storage.kept.has('k4'), 'kept for the next client')
+  client.discard({ roomId: 'chat:1', key: 'k2' })
+  client.discard({ roomId: 'chat:2', key: 'k4' })
+  t.same([...storage.kept.keys()], [])
 })
