@@ -26,6 +26,9 @@ export interface RoomSnapshot {
   readonly loadingOlder: boolean
 }
 
+/** How long a room is kept for a component that says something before the effects of its hooks run, in ms. */
+const EARLY = 1_000
+
 const NONE: readonly never[] = []
 
 /** Of a room before anything is known of it: what servers render. */
@@ -88,8 +91,8 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
   let refusal: unknown
   let peopleChanged = false
   let scheduled = false
-  /** No component is there, and has not been for a turn. */
-  let abandoned = true
+  /** No component is there, nor about to come. */
+  let abandoned = false
   let disposed = false
 
   // --- membership ---
@@ -233,17 +236,20 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
       uses.delete(use)
       fit()
       // Not at once: StrictMode, and whoever moves in the tree, goes and comes back.
-      if (uses.size === 0) {
-        setTimeout(() => {
-          abandoned = uses.size === 0
-          if (abandoned) leave()
-        })
-      }
+      if (uses.size === 0) wait(0)
     }
+  }
+
+  function wait (ms: number): void {
+    setTimeout(() => {
+      abandoned = uses.size === 0
+      if (abandoned) leave()
+    }, ms)
   }
 
   timeline.adopt(owner.failures)
   sends.sync()
+  wait(EARLY)
 
   return {
     get snapshot () { return snapshot },

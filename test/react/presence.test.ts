@@ -26,6 +26,24 @@ for (const react of versions) {
     t.strictSame(scene.complaints, [])
   })
 
+  for (const strict of [false, true]) {
+    await t.test(`React ${react}${strict ? ', StrictMode' : ''}: what is told before the room is joined is told when it is`, async (t) => {
+      const app = await createApp(t, {
+        rooms: { 'chat:{id}': { join: () => true, publish: 'members', presence: { grace: 0 } } },
+        origins: () => true
+      })
+      const scene = await theatre.open(t, app, { react, scene: 'nothing', strict })
+      await scene.run('stage.client()')
+      await scene.until('stage.client().status.state === "connected"')
+      await scene.show('early')
+      await scene.until('stage.seen.presence.members[0]?.status === "early"')
+      t.equal(await scene.read('stage.joins("chat:1")'), 1)
+      t.equal(await scene.read('stage.leaves("chat:1")'), 0)
+      await scene.show('nothing')
+      await scene.until('stage.leaves("chat:1") === 1')
+    })
+  }
+
   await t.test(`React ${react}: typing ends when the component that typed is gone, or with a message`, async (t) => {
     const app = await createApp(t, {
       rooms: { 'chat:{id}': { join: () => true, publish: 'members', presence: true, typing: true } },

@@ -1,4 +1,4 @@
-import { useEffect } from 'react'
+import { useEffect, useLayoutEffect } from 'react'
 import { useCall, useClient, useDirect, usePresence, useRoom, useWebSocket } from 'fastify-realtime/react'
 import { raw, rendered, options, scenes, see, show } from './stage.js'
 
@@ -43,6 +43,15 @@ function Presence () {
   return null
 }
 
+/** Tells its status before the effects of its hooks run. */
+function Early () {
+  const view = usePresence('chat:1')
+  const { setPresence } = view
+  useLayoutEffect(() => setPresence({ status: 'early' }), [setPresence])
+  useEffect(() => see('presence', view))
+  return null
+}
+
 function Typing ({ name = 'room' }: { name?: string }) {
   const view = useRoom('chat:1')
   useEffect(() => see(name, view))
@@ -71,6 +80,7 @@ scenes({
   call: () => show(<Call />),
   otherCall: () => show(<Call name='thrice' />),
   presence: () => show(<Presence />),
+  early: () => show(<Early />),
   typing: () => show(<><Typing /><Typing name='other' /></>),
   typingOne: () => show(<Typing name='other' key='other' />),
   classic: () => raw(<Classic />),
