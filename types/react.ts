@@ -45,7 +45,8 @@ export interface UseRoomOptions {
   readonly history?: number
   /**
    * How many messages the list holds at most, 1 to 10,000; the oldest go first, except after `loadOlder`, when the bound grows by what
-   * was loaded, up to 10,000. Messages that are pending or failed do not count. The largest among the components in the room holds.
+   * was loaded and what came meanwhile, up to 10,000. Messages that are pending or failed do not count. The largest among the
+   * components in the room holds.
    * @default 500
    */
   readonly limit?: number
@@ -68,7 +69,10 @@ export interface RoomView<Events> {
    * server remembers the key. After `conflict` with a new one; after `other_user` not at all.
    */
   retry (id: string): void
-  /** Takes a failed message out of the list. */
+  /**
+   * Takes a failed message out of the list, and out of the client's queue and its storage, where one that failed as `closed` or
+   * `other_user` would wait for the next time: it is never sent again.
+   */
   discard (id: string): void
   /** Who is here, by user id, live. */
   readonly members: readonly Member[]
@@ -93,7 +97,11 @@ export interface RoomView<Events> {
 /** Who is in a room. */
 export interface PresenceView {
   readonly members: readonly Member[]
-  /** Sets this user's status and meta, now and after every reconnect. */
+  /**
+   * Sets this user's status and meta, now and after every reconnect, until the room is left.
+   *
+   * @throws TypeError - `meta` is no JSON
+   */
   setPresence (presence: { status?: string, meta?: unknown }): void
 }
 
