@@ -252,12 +252,7 @@ export function createHub ({ socket, clock, own, send, drop, ended }: HubOptions
   // --- from the server ---
 
   function take (text: string): void {
-    let frame: ServerFrame
-    try {
-      frame = JSON.parse(text)
-    } catch {
-      return
-    }
+    const frame: ServerFrame = JSON.parse(text)
     askedAt = 0
     const { type } = frame
     if (type === 'ack' || type === 'error') settle(frame, text)
@@ -333,7 +328,16 @@ export function createHub ({ socket, clock, own, send, drop, ended }: HubOptions
 
   socket.onopen = () => { opened = true }
   socket.onerror = ignore
-  socket.onmessage = ({ data }: { data: unknown }) => { if (!over) take(String(data)) }
+  socket.onmessage = ({ data }: { data: unknown }) => {
+    if (over) return
+    const text = String(data)
+    try {
+      take(text)
+    } catch {
+      // It is no frame. The client to which the socket belongs finds that out as well, and has somebody to tell.
+      send([own], text)
+    }
+  }
   socket.onclose = ({ code, reason }: { code: number, reason?: string }) => {
     if (end()) ended({ code, reason: String(reason ?? ''), opened })
   }

@@ -61,7 +61,15 @@ export function createTab ({ name, locks, BroadcastChannel, steal, events, conne
       return
     }
     leader = id
-    hub = createHub({ socket: connect(), clock: systemClock, own: id, send, drop, ended: finish })
+    let socket: Socket
+    try {
+      socket = connect()
+    } catch {
+      // With what was given no socket can be made. The client asks the server why, and then for something else.
+      finish({ opened: false })
+      return
+    }
+    hub = createHub({ socket, clock: systemClock, own: id, send, drop, ended: finish })
     hub.attach(id)
     post({ type: 'leader', leader })
     return ended
