@@ -1,5 +1,7 @@
 import neostandard, { plugins } from 'neostandard'
 
+const EMPTY = ':matches(ArrayExpression[elements.length=0], ObjectExpression[properties.length=0])'
+
 export default [
   ...neostandard({ ts: true, ignores: ['dist/**', '.tap/**', 'coverage/**', 'test/types/consumers/**/dist/**'] }),
   {
@@ -22,5 +24,15 @@ export default [
   {
     files: ['lib/**/*.ts'],
     rules: { 'no-console': 'error' }
+  },
+  {
+    // In a pattern, an empty array or object fits every other one, whatever it holds.
+    files: ['test/**/*.{ts,tsx}'],
+    rules: {
+      'no-restricted-syntax': ['error', ...[`${EMPTY}:nth-child(2)`, `:matches(ArrayExpression, ObjectExpression):nth-child(2) ${EMPTY}`].map((pattern) => ({
+        selector: `CallExpression[callee.property.name=/^(match|notMatch)$/] > ${pattern}`,
+        message: 'This asserts nothing: use { length: 0 }, Object, or t.same.'
+      }))]
+    }
   }
 ]

@@ -52,7 +52,7 @@ await t.test('positions that cannot be continued say why', async (t) => {
   for (const [position, reason] of [[positions[2], 'trimmed'], ['nonsense', 'expired'], ['x'.repeat(5_000), 'expired'], ['', 'expired'], [foreign, 'expired']]) {
     for (const direction of ['before', 'after']) {
       const answer = await ann.request({ type: 'history', roomId: 'chat:1', limit: 5, [direction]: position })
-      t.match(answer, { type: 'ack', messages: [], reason }, `${direction} ${position?.slice(0, 20)}`)
+      t.match(answer, { type: 'ack', messages: { length: 0 }, reason }, `${direction} ${position?.slice(0, 20)}`)
     }
   }
   t.same(contents(await ann.request({ type: 'history', roomId: 'chat:1', limit: 100 })), [6, 7, 8, 9, 10])

@@ -37,7 +37,7 @@ await t.test('errors that cannot even be logged are answered all the same', asyn
   t.match(await ann.request({ type: 'call', event: 'refuse', content: 1 }), { type: 'error' })
   t.match(await ann.request({ type: 'join', roomId: 'shut:1' }), { type: 'error', code: 'internal' })
   const resumed = await ann.request({ type: 'resume', rooms: [{ roomId: 'shut:1' }, { roomId: 'refused:1' }, { roomId: 'chat:2' }] })
-  t.match(resumed, { type: 'ack', rooms: [{ error: { code: 'internal' } }, { error: {} }, { roomId: 'chat:2', position: String }] })
+  t.match(resumed, { type: 'ack', rooms: [{ error: { code: 'internal' } }, { error: Object }, { roomId: 'chat:2', position: String }] })
   t.ok(lines.some(({ level, msg }) => level === 50 && String(msg).includes('cannot be logged')), 'the log says that much')
   t.match(await ann.request({ type: 'resume', rooms: [] }), { type: 'ack' }, 'the next resume is free to go')
 })

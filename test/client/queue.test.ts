@@ -249,7 +249,7 @@ await t.test('a reload loses nothing: the next client sends what the last one le
   const next = await server.peer()
   t.match(client.pending(), [{ content: 'under way', key }, { content: 'waiting' }])
   next.welcome()
-  t.match(await next.resumed(), { rooms: [] })
+  t.match(await next.resumed(), { rooms: { length: 0 } })
   const { id } = await next.next('join')
   next.send({ type: 'ack', id, roomId: 'chat:1', position: 'p5' })
   t.match(await next.acked(), { key, content: 'under way' })

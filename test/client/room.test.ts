@@ -199,7 +199,7 @@ await t.test('history, with a real server', async (t) => {
   const before = await room.history({ before: newest.messages[0]?.position, limit: 100 })
   t.strictSame(before.messages.map(({ content }) => content), [0, 1, 2])
   t.equal(room.position, position, 'reading does not move the position')
-  t.match(await room.history({ after: 'nonsense' }), { messages: [], reason: 'expired' })
+  t.match(await room.history({ after: 'nonsense' }), { messages: { length: 0 }, reason: 'expired' })
   await t.rejects(room.history({ limit: 1000 }), { code: 'bad_request' })
 })
 

@@ -232,17 +232,17 @@ export async function logContract (t: Test, options: ContractOptions): Promise<v
 
   await scenario(t, options, 'the ends of a log', async ({ t, near, far, channel }) => {
     const empty = await read(near, channel, { since: 'start' })
-    t.match(empty, { entries: [], more: false, gap: undefined, head: { offset: 0 } })
+    t.match(empty, { entries: { length: 0 }, more: false, gap: undefined, head: { offset: 0 } })
     t.same(empty.position, empty.head)
-    t.match(await read(near, channel, { last: 10 }), { entries: [], more: false, gap: undefined })
+    t.match(await read(near, channel, { last: 10 }), { entries: { length: 0 }, more: false, gap: undefined })
     const followed = await follow(near, channel)
     t.same(followed.subscription.head, empty.head)
     const [first] = await publishMany(far, channel, 1, 3)
     t.same(numbers((await read(near, channel, { since: formatPosition(empty.head) })).entries), [1, 2, 3], 'from before the first entry')
     t.same(numbers((await read(near, channel, { after: 'start' })).entries), [1, 2, 3])
-    t.match(await read(near, channel, { before: 'start' }), { entries: [], more: false, gap: undefined })
-    t.match(await read(near, channel, { before: formatPosition(at([first], 1)) }), { entries: [], more: false, gap: undefined })
-    t.match(await read(near, channel, { before: formatPosition(empty.head) }), { entries: [], more: false, gap: undefined })
+    t.match(await read(near, channel, { before: 'start' }), { entries: { length: 0 }, more: false, gap: undefined })
+    t.match(await read(near, channel, { before: formatPosition(at([first], 1)) }), { entries: { length: 0 }, more: false, gap: undefined })
+    t.match(await read(near, channel, { before: formatPosition(empty.head) }), { entries: { length: 0 }, more: false, gap: undefined })
   })
 
   await scenario(t, options, 'positions that are not of this log', async ({ t, near, far, channel }) => {
@@ -270,7 +270,7 @@ export async function logContract (t: Test, options: ContractOptions): Promise<v
     for (const [text, gap] of cases) {
       for (const query of [{ since: text }, { after: text }, { before: text }]) {
         const result = await read(near, channel, query)
-        t.match(result, { gap, entries: [], more: false, head: last, position: last }, `${Object.keys(query)} ${text.slice(0, 40)}`)
+        t.match(result, { gap, entries: { length: 0 }, more: false, head: last, position: last }, `${Object.keys(query)} ${text.slice(0, 40)}`)
       }
     }
   })
@@ -281,13 +281,13 @@ export async function logContract (t: Test, options: ContractOptions): Promise<v
     t.same(numbers((await read(near, channel, { since: 'start' })).entries), range(8, 12))
     for (const number of range(1, 12)) {
       const result = await read(near, channel, { since: formatPosition(at(positions, number)) })
-      if (number < 7) t.match(result, { gap: 'trimmed', entries: [], position: at(positions, 12) }, `${number}`)
+      if (number < 7) t.match(result, { gap: 'trimmed', entries: { length: 0 }, position: at(positions, 12) }, `${number}`)
       else t.same([result.gap, numbers(result.entries)], [undefined, range(number + 1, 12)], `${number}`)
     }
     const older = await read(near, channel, { before: formatPosition(at(positions, 10)) })
     t.same([numbers(older.entries), older.more], [[8, 9], false])
-    t.match(await read(near, channel, { before: formatPosition(at(positions, 8)) }), { entries: [], gap: undefined })
-    t.match(await read(near, channel, { before: formatPosition(at(positions, 2)) }), { entries: [], gap: 'trimmed' })
+    t.match(await read(near, channel, { before: formatPosition(at(positions, 8)) }), { entries: { length: 0 }, gap: undefined })
+    t.match(await read(near, channel, { before: formatPosition(at(positions, 2)) }), { entries: { length: 0 }, gap: 'trimmed' })
   })
 
   await scenario(t, options, 'a log that becomes smaller loses the oldest', async ({ t, near, far, channel }) => {
@@ -325,11 +325,11 @@ export async function logContract (t: Test, options: ContractOptions): Promise<v
     const [first, second, third] = await publishMany(far, channel, 1, 3, retention)
     await passes(ttl, async () => (await read(near, channel, { since: 'start' })).entries.length === 0)
     const last = formatPosition(at([third], 1))
-    t.match(await read(near, channel, { since: last }), { gap: undefined, entries: [], head: third, position: third })
-    t.match(await read(near, channel, { since: 'start' }), { gap: undefined, entries: [], head: third, position: third })
+    t.match(await read(near, channel, { since: last }), { gap: undefined, entries: { length: 0 }, head: third, position: third })
+    t.match(await read(near, channel, { since: 'start' }), { gap: undefined, entries: { length: 0 }, head: third, position: third })
     t.match(await read(near, channel, { since: formatPosition(at([first], 1)) }), { gap: 'trimmed' })
     t.match(await read(near, channel, { since: formatPosition(at([second], 1)) }), { gap: 'trimmed' })
-    t.match(await read(near, channel, { before: last }), { gap: undefined, entries: [], more: false })
+    t.match(await read(near, channel, { before: last }), { gap: undefined, entries: { length: 0 }, more: false })
     t.same((await publish(far, channel, 4, retention)).position.offset, 4, 'the log goes on')
     const { gap, entries } = await read(near, channel, { since: last })
     t.same([gap, numbers(entries)], [undefined, [4]])

@@ -78,7 +78,7 @@ export async function volatileContract (t: Test, options: ContractOptions): Prom
     await followed.messages(2)
     t.same(followed.events.map(event => event.type), ['volatile', 'removal', 'volatile'])
     t.match(await read(near, channel, { since: formatPosition(followed.subscription.head) }), {
-      gap: undefined, entries: [], more: false, head: position, position
+      gap: undefined, entries: { length: 0 }, more: false, head: position, position
     })
     await followed.subscription.unsubscribe()
     t.same((await follow(near, channel)).subscription.head, position)
