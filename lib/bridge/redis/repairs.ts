@@ -5,6 +5,8 @@ const MAX_FLIGHTS = 128
 export class Repairs<Key> {
   readonly #repair: (key: Key) => Promise<void>
   readonly #dirty = new Set<Key>()
+  /** Where it is in them: beginning anew for each, it would pass by all that were taken out before. */
+  #next = this.#dirty.values()
   #flights = 0
 
   /** @param repair - never rejects */
@@ -23,11 +25,16 @@ export class Repairs<Key> {
   }
 
   #fly (): void {
-    for (const key of this.#dirty) {
-      if (this.#flights === MAX_FLIGHTS) return
-      this.#dirty.delete(key)
+    while (this.#dirty.size > 0 && this.#flights < MAX_FLIGHTS) {
+      const next = this.#next.next()
+      if (next.done === true) {
+        // What is added later never comes by an iterator that was at its end.
+        this.#next = this.#dirty.values()
+        continue
+      }
+      this.#dirty.delete(next.value)
       this.#flights++
-      void this.#repair(key).finally(() => {
+      void this.#repair(next.value).finally(() => {
         this.#flights--
         this.#fly()
       })
