@@ -106,7 +106,7 @@ await t.test('reads the lists of packages where they do not have it', async (t) 
   }))
   const { code, err, asked } = await machine.provision()
   t.strictSame({ code, err }, { code: 0, err: [] })
-  t.match(asked, [/install/, /update$/, /install/])
+  t.match(asked, { length: 3, 0: /install/, 1: /update$/, 2: /install/ })
 })
 
 await t.test('says in one line what to install where it cannot, and why', async (t) => {
@@ -121,7 +121,7 @@ await t.test('says in one line what to install where it cannot, and why', async 
   const forbidden = await createMachine(t, () => ({ sudo: says('sudo: a password is required') }))
   const { code, err, asked } = await forbidden.provision({ as: 'user' })
   t.strictSame({ code, err }, { code: 1, err: [`${WANTED} (failed here: sudo: a password is required)`] })
-  t.notMatch(asked, [/noninteractive/], 'nothing was tried')
+  t.notOk(asked.some((call) => call.includes('noninteractive')), 'nothing was tried')
 
   const useless = await createMachine(t)
   t.strictSame((await useless.provision()).err, [WANTED])

@@ -49,5 +49,5 @@ await t.test('who was away when everything was lost is told so on coming back', 
   const counts = await ledger.close()
   t.comment(counts, resets)
   t.match(counts, { silent: 0, repeated: 0, misordered: 0, forbidden: 0 })
-  t.match(resets, [{ reason: 'expired' }])
+  t.match(resets, { length: 1, 0: { reason: 'expired' } })
 })

@@ -87,9 +87,9 @@ await t.test('direct messages: receipts after the handlers ran, asynchronous one
   const app = await createApp(t, { rooms })
   const { client } = createSdk(t, app, 'ann')
   await client.connect()
-  const send = (content: string): ReturnType<typeof app.app.realtime.sendDirect> =>
-    app.app.realtime.sendDirect('ann', 'note', content, { receipt: true, timeout: '300ms' })
-  t.match((await send('nobody listens')).receipts, { received: { length: 0 }, missing: { length: 1 } })
+  const send = (content: string, timeout: string): ReturnType<typeof app.app.realtime.sendDirect> =>
+    app.app.realtime.sendDirect('ann', 'note', content, { receipt: true, timeout })
+  t.match((await send('nobody listens', '300ms')).receipts, { received: { length: 0 }, missing: { length: 1 } })
   const hold = gate()
   let handled = false
   client.on('direct', async ({ content }) => {
@@ -97,12 +97,12 @@ await t.test('direct messages: receipts after the handlers ran, asynchronous one
     await hold.opened
     handled = true
   })
-  const receipt = send('good')
+  const receipt = send('good', '20s')
   await heard(client, 'direct')
   hold.open()
   t.match((await receipt).receipts, { received: { length: 1 }, missing: { length: 0 } })
   t.ok(handled)
-  t.match((await send('bad')).receipts, { received: { length: 0 }, missing: { length: 1 } })
+  t.match((await send('bad', '300ms')).receipts, { received: { length: 0 }, missing: { length: 1 } })
 })
 
 await t.test('direct messages: what came while away, once, and an explicit event for what is gone', async (t) => {

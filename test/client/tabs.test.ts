@@ -131,7 +131,7 @@ await t.test('a tab with the socket that is frozen loses it to one that waits', 
   await untilStatus(first.client, 'connected')
   first.tab.freeze()
   const lost = untilStatus(first.client, 'waiting')
-  const second = openTab(t, browser, app, 'ann', { timeout: 100 })
+  const second = openTab(t, browser, app, 'ann', { timeout: 1_000 })
   await untilStatus(second.client, 'connected')
   t.equal(second.sockets.all.length, 1)
   t.match(await lost, { reason: 'goaway' })
