@@ -39,7 +39,7 @@ export type ListedMessage<Message = ClientMessage> = Message & {
 /** Options of `useRoom`. */
 export interface UseRoomOptions {
   /**
-   * How many of the newest messages to begin with, 0 to 100. The first component in the room decides.
+   * How many of the newest messages to begin with, 0 to 100, and no more than `limit`. The first component in the room decides.
    * @default 50
    */
   readonly history?: number

@@ -84,6 +84,8 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
   /** How many messages an answer to our join brings. */
   let asked = 0
   let entering = false
+  /** The messages of an answer, as long as it is being handed over. */
+  let answer: ClientMessage[] | undefined
   /** How many messages to begin with, as the first component that shows any says. */
   let history: number | undefined
   let state: RoomState = 'joining'
@@ -128,6 +130,8 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
 
   function changed (): void {
     if (room === undefined) return
+    if (answer !== undefined) timeline.newest(answer)
+    answer = undefined
     const before = state
     state = room.state
     peopleChanged = true
@@ -154,9 +158,11 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
   }
 
   function reset (gap: Gap): void {
-    // What has not been seen as joined yet is just being answered, with messages if they were asked for.
-    if (state === 'joining' && asked > 0) timeline.broken(gap)
-    else broken(gap)
+    // What has not been seen as joined yet is just being answered, with the newest messages if they were asked for.
+    if (state === 'joining' && asked > 0) {
+      timeline.broken(gap)
+      answer = []
+    } else broken(gap)
     schedule()
   }
 
@@ -225,7 +231,8 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
     abandoned = false
     fit()
     if (history === undefined && use.history !== undefined) {
-      history = use.history
+      // Of a page larger than the list, messages would be dropped that are still to arrive live.
+      history = Math.min(use.history, timeline.limit)
       // It was joined for components that show no messages.
       if (room !== undefined) pages.outdated()
       if (state === 'joined') pages.joined()
@@ -269,7 +276,8 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
     },
     setTyping: typists.set,
     receive (message) {
-      timeline.receive(message)
+      if (answer === undefined) timeline.receive(message)
+      else answer.push(message)
       schedule()
     },
     sent: sends.acknowledged,

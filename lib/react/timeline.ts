@@ -230,27 +230,34 @@ export function createTimeline (isMine: (message: ClientMessage) => boolean): Ti
     },
     receive,
     broken (next) {
-      if (seam !== undefined && !seam.connected) gap = seam.gap
+      // Where nothing came since the last one, this is the same gap.
+      if (seam !== undefined && !seam.connected && seam.at < log.length) gap = seam.gap
       seam = { gap: next, at: log.length, connected: false }
     },
     newest (page) {
       const at = seam?.at ?? 0
-      const before = log.slice(0, at)
-      const after = log.slice(at)
-      const last = before.at(-1)
+      const last = log[at - 1]
       const positions = new Set(page.map(keyOf))
+      const shared = log.findIndex((message) => positions.has(keyOf(message)))
+      // A page has no holes. Where the list has messages in between that the page does not have, the log was replaced.
+      const replaced = shared >= 0 && log.slice(shared, at).some((message) => !positions.has(keyOf(message)))
+      const from = replaced || shared < 0 ? at : shared
+      const before = log.slice(0, from)
       const shown = new Set(before.map(keyOf))
-      const shared = after.findIndex((message) => positions.has(keyOf(message)))
       const fresh = page
         .filter((message) => !shown.has(keyOf(message)))
         .map((message) => known.get(keyOf(message)) ?? list(message))
-      const ahead = after.slice(0, Math.max(0, shared))
-      const behind = after.slice(ahead.length).filter((message) => !positions.has(keyOf(message)))
-      log = [...before, ...[...ahead, ...fresh, ...behind].map(unmarked)]
+      const behind = log.slice(from).filter((message) => !positions.has(keyOf(message)))
+      // The page may begin in an earlier gap.
+      const earlier = from < at ? log[from]?.gap : undefined
+      const closed = gap !== undefined && log.some((message) => message.gap === gap)
+      const [first, ...further] = [...fresh, ...behind].map(unmarked)
+      if (first !== undefined) log = [...before, earlier === undefined ? first : { ...first, gap: earlier }, ...further]
       log.forEach(know)
       // The page says where they are.
       for (const message of fresh) guessed.delete(keyOf(message))
       if (last !== undefined && positions.has(keyOf(last))) connect()
+      if (closed && !log.some((message) => message.gap === gap)) gap = log.filter((message) => message.gap !== undefined).at(-1)?.gap
       mark()
       settle()
       trim()
