@@ -8,7 +8,7 @@ import { metaTtl } from '../judge.js'
 import { entryOf } from './envelope.js'
 import type { LogName, Names } from './names.js'
 import { loadScript } from './script.js'
-import { listOf } from './store.js'
+import { listOf, tooMuch } from './store.js'
 import type { Reply, Store } from './store.js'
 
 const APPEND = loadScript('log', 'append')
@@ -22,13 +22,15 @@ const BATCH_TTL = 120_000
 const MAX_ITEMS = 200
 const MAX_BYTES = 512 * 1024
 
-/** What may wait to be sent, all channels together; more is refused. */
+/** What may wait to be sent, all channels together; more is refused, as is what the store has no room for. */
 const MAX_WAITING = 100_000
 
 /** What is to be appended, before the store knows its place. */
 interface Item {
   readonly kind: 'm' | 'r' | 'x'
   readonly data: string
+  /** What that takes while it waits. */
+  readonly bytes: number
   readonly retention: Retention
   readonly keepBounds?: boolean
   readonly key?: IdempotencyKey
@@ -159,10 +161,9 @@ export class LogStore {
 
   /** Settles what waits to be sent. */
   close (): void {
-    for (const { items } of this.#lanes.values()) {
-      for (const item of items.splice(0)) item.reject(new BridgeError('unavailable', 'the bridge is closed'))
+    for (const [channel, { items }] of this.#lanes) {
+      for (const { reject } of this.#unqueued(channel, items.splice(0))) reject(new BridgeError('unavailable', 'the bridge is closed'))
     }
-    this.#queued = 0
   }
 
   #read (
@@ -174,15 +175,20 @@ export class LogStore {
     return storeOf(channel).run(READ, keys, [clock.id(), query, limit, maxBytes, ...from], insist)
   }
 
-  #add (channel: LogName, item: Omit<Item, 'since' | 'resolve' | 'reject'>): Promise<PublishResult> {
+  #add (channel: LogName, item: Omit<Item, 'bytes' | 'since' | 'resolve' | 'reject'>): Promise<PublishResult> {
     return new Promise((resolve, reject) => {
       if (this.#queued >= MAX_WAITING) {
         reject(new BridgeError('unavailable', 'too many messages are waiting for Redis'))
         return
       }
+      const bytes = Buffer.byteLength(item.data)
+      if (!this.#options.storeOf(channel).reserve(bytes)) {
+        reject(tooMuch())
+        return
+      }
       let lane = this.#lanes.get(channel)
       if (lane === undefined) this.#lanes.set(channel, lane = { items: [], flying: false })
-      lane.items.push({ ...item, since: this.#options.clock.now(), resolve, reject })
+      lane.items.push({ ...item, bytes, since: this.#options.clock.now(), resolve, reject })
       this.#queued++
       if (!lane.flying) this.#schedule(channel)
     })
@@ -205,8 +211,7 @@ export class LogStore {
     const lane = this.#lanes.get(channel)
     if (lane === undefined || lane.flying) return
     this.#dropLate(channel, lane)
-    const batch = take(lane.items)
-    this.#queued -= batch.length
+    const batch = this.#unqueued(channel, take(lane.items))
     if (batch.length === 0) {
       this.#lanes.delete(channel)
       return
@@ -231,9 +236,15 @@ export class LogStore {
     const { clock, storeOf } = this.#options
     const limit = clock.now() - storeOf(channel).timeout
     const inTime = items.findIndex(({ since }) => since > limit)
-    const late = items.splice(0, inTime === -1 ? items.length : inTime)
-    this.#queued -= late.length
+    const late = this.#unqueued(channel, items.splice(0, inTime === -1 ? items.length : inTime))
     for (const { reject } of late) reject(new BridgeError('unavailable', 'Redis was too slow for what waited before it'))
+  }
+
+  #unqueued (channel: LogName, items: readonly Item[]): readonly Item[] {
+    const { storeOf } = this.#options
+    this.#queued -= items.length
+    if (items.length > 0) storeOf(channel).release(items.reduce((sum, { bytes }) => sum + bytes, 0))
+    return items
   }
 
   async #send (channel: LogName, batch: readonly Item[]): Promise<PublishResult[]> {
@@ -266,11 +277,11 @@ export class LogStore {
 function take (items: Item[]): Item[] {
   const [first] = items
   if (first === undefined) return []
-  let bytes = 0
+  let total = 0
   let count = 0
-  for (const { data, retention, keepBounds } of items) {
-    bytes += Buffer.byteLength(data)
-    if (count > 0 && (count === MAX_ITEMS || bytes > MAX_BYTES)) break
+  for (const { bytes, retention, keepBounds } of items) {
+    total += bytes
+    if (count > 0 && (count === MAX_ITEMS || total > MAX_BYTES)) break
     if (retention.size !== first.retention.size || retention.ttl !== first.retention.ttl || keepBounds !== first.keepBounds) break
     count++
   }

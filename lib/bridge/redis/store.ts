@@ -14,6 +14,11 @@ export interface StoreOptions {
    * @default 100000
    */
   readonly maxPending?: number
+  /**
+   * Bytes that may be waiting for it, in calls and before them; more is refused.
+   * @default 67108864
+   */
+  readonly maxBytes?: number
   /** The command that fans out. */
   fanOut (): FanOut
 }
@@ -40,17 +45,21 @@ export class Store {
   readonly #clock: Clock
   readonly #timeout: number
   readonly #maxPending: number
+  readonly #maxBytes: number
   readonly #fanOut: () => FanOut
   /** Rejects the calls under way. */
   readonly #pending = new Set<() => void>()
+  /** What waits, in bytes. */
+  #bytes = 0
   /** Why calls are refused without being tried. */
   #refusal: string | null = null
 
-  constructor ({ client, clock, timeout, maxPending = 100_000, fanOut }: StoreOptions) {
+  constructor ({ client, clock, timeout, maxPending = 100_000, maxBytes = 64 * 1024 * 1024, fanOut }: StoreOptions) {
     this.#client = client
     this.#clock = clock
     this.#timeout = timeout
     this.#maxPending = maxPending
+    this.#maxBytes = maxBytes
     this.#fanOut = fanOut
   }
 
@@ -75,11 +84,23 @@ export class Store {
         if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
         return await this.#send('eval', [script.source, ...rest])
       }
-    }, insist)
+    }, bytesOf(rest), insist)
   }
 
   command (name: string, ...args: ReadonlyArray<string | number>): Promise<Reply> {
-    return this.#call(() => this.#send(name, args), false)
+    return this.#call(() => this.#send(name, args), bytesOf(args), false)
+  }
+
+  /** Makes room for what is to wait before a call is made of it. False: there is none, and it is to be refused. */
+  reserve (bytes: number): boolean {
+    if (this.#bytes + bytes > this.#maxBytes) return false
+    this.#bytes += bytes
+    return true
+  }
+
+  /** It waits no more. */
+  release (bytes: number): void {
+    this.#bytes -= bytes
   }
 
   /** How long a call may take altogether, in ms. */
@@ -102,7 +123,7 @@ export class Store {
     return await this.#client.callBuffer(name, [...args]) as Reply
   }
 
-  #call (send: () => Promise<Reply>, insist: boolean): Promise<Reply> {
+  #call (send: () => Promise<Reply>, bytes: number, insist: boolean): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#refusal !== null && !insist) {
         reject(new BridgeError('unavailable', this.#refusal))
@@ -112,7 +133,14 @@ export class Store {
         reject(new BridgeError('unavailable', 'too many calls are waiting for Redis'))
         return
       }
+      if (insist) this.#bytes += bytes
+      else if (!this.reserve(bytes)) {
+        reject(tooMuch())
+        return
+      }
       let sent = false
+      /** The connection holds what was sent until it is answered or the connection is gone, however late that is. */
+      let flying = false
       let over = false
       let cancelRetry = (): void => {}
       const finish = (settle: () => void): void => {
@@ -121,7 +149,12 @@ export class Store {
         cancel()
         cancelRetry()
         this.#pending.delete(end)
+        if (!flying) this.release(bytes)
         settle()
+      }
+      const landed = (): void => {
+        flying = false
+        if (over) this.release(bytes)
       }
       const end = (): void => finish(() => reject(failure(sent, 'Redis did not answer in time')))
       // What came in while this process was held up is read first.
@@ -143,7 +176,12 @@ export class Store {
         }
         const first = !sent
         sent = true
-        send().then((reply) => finish(() => resolve(reply)), (error: unknown) => {
+        flying = true
+        send().then((reply) => {
+          landed()
+          finish(() => resolve(reply))
+        }, (error: unknown) => {
+          landed()
           const { refused, message } = describe(error)
           if (refused === 'for now' && !first) again()
           else if (refused === 'sent' || refused === 'for now') finish(() => reject(failure(!first, message)))
@@ -158,6 +196,18 @@ export class Store {
 
 /** What a server refuses until a failover is over, or until it is ready. */
 const PASSING = /(?:^|: -)(?:READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|MOVED|ASK|TRYAGAIN|NOREPLICAS|BUSY|UNBLOCKED)\b/
+
+/** Refuses what there is no room for; see {@link Store.reserve}. */
+export function tooMuch (): BridgeError {
+  return new BridgeError('unavailable', 'too much is waiting for Redis')
+}
+
+/** About what it takes until it is sent. */
+function bytesOf (args: ReadonlyArray<string | number>): number {
+  let bytes = 0
+  for (const arg of args) bytes += typeof arg === 'string' ? Buffer.byteLength(arg) : 8
+  return bytes
+}
 
 function failure (doubtful: boolean, message: string): BridgeError {
   // Without ioredis' error as its cause: that carries the command's arguments, so what users wrote, and passwords.
