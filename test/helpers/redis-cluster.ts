@@ -30,6 +30,19 @@ export interface ClusterServers {
 
 const MASTERS = 3
 
+/**
+ * A cluster of one master, which has all slots: for what is not about who has which.
+ * @param args - more options of redis-server
+ */
+export async function startLoneMaster (t: Test, ...args: readonly string[]): Promise<RedisServer> {
+  // Others would tell it where it is.
+  const place = ['--cluster-port', String(await freePort()), '--cluster-announce-ip', '127.0.0.1']
+  const master = await startRedis(t, '--cluster-enabled', 'yes', ...place, ...args)
+  await master.admin.call('cluster', 'addslotsrange', 0, SLOTS - 1)
+  await until('the cluster works', async () => String(await master.admin.call('cluster', 'info')).includes('cluster_state:ok'))
+  return master
+}
+
 /** @param replicas - of each master */
 export async function startCluster (t: Test, replicas = 0): Promise<ClusterServers> {
   const servers = await Promise.all(Array.from({ length: MASTERS * (1 + replicas) }, async () => {

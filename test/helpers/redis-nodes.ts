@@ -1,18 +1,29 @@
 import type { Redis } from 'ioredis'
+import type { Test } from 'tap'
 import type { Bridge } from '../../lib/bridge/bridge.js'
 import { createClients } from '../../lib/bridge/redis/clients.js'
 import { createNames } from '../../lib/bridge/redis/names.js'
 import { createRedisBridge } from '../../lib/bridge/redis/redis-bridge.js'
 import { systemClock } from '../../lib/clock.js'
+import type { Clock } from '../../lib/clock.js'
 import { redis } from '../../lib/redis-option.js'
 import type { RealtimeOptions } from '../../types/options.js'
 import type { ContractOptions } from '../bridge/contract.js'
+import { QUIET } from './quiet.js'
 
 /** A bridge as the option `redis` makes it, not started. */
-export function bridgeOf (option: RealtimeOptions['redis']): Bridge {
+export function bridgeOf (option: RealtimeOptions['redis'], clock: Clock = systemClock): Bridge {
   const resolved = redis().read(option, 'redis')
   if (resolved === null) throw new Error('there is no Redis')
-  return createRedisBridge({ clock: systemClock, ...resolved, clients: createClients({ ...resolved, clock: systemClock }) })
+  return createRedisBridge({ clock, ...resolved, clients: createClients({ ...resolved, clock }) })
+}
+
+/** The same, started, and closed with the test. */
+export async function startBridge (t: Test, option: RealtimeOptions['redis'], clock?: Clock): Promise<Bridge> {
+  const bridge = bridgeOf(option, clock)
+  t.teardown(() => bridge.close())
+  await bridge.start(QUIET)
+  return bridge
 }
 
 let clusters = 0
