@@ -244,7 +244,10 @@ export interface ShareTabsOptions {
   BroadcastChannel?: TabChannelClass | undefined
 }
 
-/** Options of `client.room`. */
+/**
+ * Options of `client.room` and `client.joinRoom`: what a membership begins with. They are ignored while there is one, or is to be one: where
+ * the room was asked for before, or the server has put the client into it (`joinUser`). To begin with others, `leave()` first.
+ */
 export interface RoomOptions {
   /** Ask for the last so many messages when joining, or when the gap is too large to be closed. */
   history?: number | undefined
@@ -432,11 +435,17 @@ export type Off = () => void
 
 // --- the client ---
 
-/** Users by id. */
+/** Users by id, as a `Map` whose values say nothing: `for (const [userId] of users)`, `[...users.keys()]`. */
 export interface Users {
+  /** How many there are. */
   readonly size: number
+  /** Whether the user is one of them. */
   has (userId: string): boolean
+  /** Their ids, in the order in which they came. */
   keys (): IterableIterator<string>
+  /** Calls `fn` for each, in the order in which they came. */
+  forEach (fn: (value: unknown, userId: string) => void): void
+  [Symbol.iterator] (): IterableIterator<[userId: string, value: unknown]>
 }
 
 /** The events of a room that are not messages. */
@@ -459,6 +468,24 @@ export type ClientMessageOf<Events> =
     ? string extends keyof Events ? ClientMessage
       : { [Event in EventName<Events>]: ClientMessage<Event, Jsonify<Events[Event]>> }[EventName<Events>]
     : never
+
+/**
+ * Content as an argument, and those behind it. It may be left out where `undefined` or `null` fits; the server is given `null` then.
+ * For functions that pass arguments on: `(...args: ContentArguments<CallInput<Api, 'ping'>>) => client.call('ping', ...args)`.
+ */
+export type ContentArguments<Content, More extends readonly unknown[] = []> =
+  undefined extends Content ? [content?: Content, ...more: More]
+    : null extends Content ? [content?: Content | undefined, ...more: More]
+      : [content: Content, ...more: More]
+
+/** Options of `room.publish` and `room.send`. */
+export interface ClientPublishOptions {
+  /**
+   * One's own name for the message, 1 to 64 bytes: published once however often it is sent under it, and found in its echo.
+   * @default a random one
+   */
+  key?: string | undefined
+}
 
 /** What `send` takes: the content of the event `message`. */
 export type SentContent<Events> = 'message' extends EventName<Events> ? EventContent<Events, 'message'> : never
@@ -488,7 +515,7 @@ export interface Room<Events> {
   /** Hears an event: a message's, or `presence`, `typing`, `reset`, `left`, `error`. */
   on<Name extends EventName<Events> | keyof RoomSignals> (event: Name, handler: (value: RoomEvent<Events, Name>) => unknown): Off
   /** Stops hearing. */
-  off (event: string, handler: (value: never) => unknown): void
+  off<Name extends EventName<Events> | keyof RoomSignals> (event: Name, handler: (value: RoomEvent<Events, Name>) => unknown): void
   /** Called after every change of `state`, `members` and `typing`: for user interfaces. */
   onChange (handler: () => void): Off
   /** Messages as they arrive. Ends with the room or the client. */
@@ -501,15 +528,13 @@ export interface Room<Events> {
   }): AsyncIterableIterator<ClientMessageOf<Events>>
 
   /** Publishes the event `message`. See {@link Room.publish}. */
-  send (content: SentContent<Events>, options?: { key?: string | undefined }): Promise<Published>
+  send (...args: ContentArguments<SentContent<Events>, [options?: ClientPublishOptions]>): Promise<Published>
   /**
    * Publishes. Resolves when the server has it, however often the connection breaks meanwhile, and never publishes twice. Rejects
    * with {@link RealtimeFailure}: the server's refusal, `too_large`, `queue_full`, `unknown`, `left`, `closed`.
-   *
-   * @param options.key - 1 to 64 bytes, one's own name for the message; by default a random one
    */
   publish<Event extends EventName<Events>> (
-    event: Event, content: EventContent<Events, Event>, options?: { key?: string | undefined }
+    event: Event, ...args: ContentArguments<EventContent<Events, Event>, [options?: ClientPublishOptions]>
   ): Promise<Published>
   /**
    * Reads the room's log; the room's position stays. Rejects with {@link RealtimeFailure}: `bad_request` in a volatile room or for a
@@ -531,9 +556,8 @@ export interface Room<Events> {
 
 /** The events of a client that are not typed by the Api. */
 export interface ClientSignals {
+  /** The new state, for every change. */
   status: Status
-  /** Any message of any room. */
-  message: ClientMessage
   /** A gap in the inbox of direct messages. */
   reset: Gap
   /** The server put this client into a room. */
@@ -554,9 +578,16 @@ type Broadcast<Events> =
   string extends keyof Events ? BroadcastMessage
     : { [Event in EventName<Events>]: BroadcastMessage<Event, Jsonify<Events[Event]>> }[EventName<Events>]
 
+/** Any message of any room of an Api, told apart by `event`. */
+export type AnyMessageOf<Api> = Api extends { rooms: infer Rooms } ? ClientMessageOf<Rooms[keyof Rooms]> : ClientMessage
+
 /** The events of a client. */
 export interface ClientEvents<Api> extends ClientSignals {
+  /** Any message of any room. */
+  message: AnyMessageOf<Api>
+  /** A message for this user. A receipt goes to the server when all handlers, and the promises they return, went well. */
   direct: Direct<DirectEvents<Api>>
+  /** A message for every connection. */
   broadcast: Broadcast<BroadcastEvents<Api>>
 }
 
@@ -599,7 +630,7 @@ export interface Client<Api = unknown> {
   /** Hears an event. */
   on<Name extends keyof ClientEvents<Api>> (event: Name, handler: (value: ClientEvents<Api>[Name]) => unknown): Off
   /** Stops hearing. */
-  off (event: string, handler: (value: never) => unknown): void
+  off<Name extends keyof ClientEvents<Api>> (event: Name, handler: (value: ClientEvents<Api>[Name]) => unknown): void
 
   /**
    * The room with this id: joined now, or as soon as there is a connection. The same object for the same id.
@@ -626,7 +657,7 @@ export interface Client<Api = unknown> {
    * ```
    */
   call<Name extends EventName<CallsOf<Api>>> (
-    event: Name, content: CallInput<Api, Name>, options?: RequestOptions
+    event: Name, ...args: ContentArguments<CallInput<Api, Name>, [options?: RequestOptions]>
   ): Promise<CallOutput<Api, Name>>
   /** Hears the updates of a user (`broadcastUserUpdate` on the server). */
   watchUser (userId: string, handler: (content: UserUpdates<Api>) => unknown): Off
@@ -634,7 +665,9 @@ export interface Client<Api = unknown> {
   /** {@link Client.room}, resolved when the server has acknowledged the membership. */
   joinRoom<const Id extends string> (id: Id & KnownRoom<Api, Id>, options?: RoomOptions): Promise<Room<RoomEvents<Api, Id>>>
   /** Sends to a room; joins it if necessary. */
-  send<const Id extends string> (id: Id & KnownRoom<Api, Id>, content: SentContent<RoomEvents<Api, Id>>): Promise<Published>
-  /** Hears the messages of all rooms. */
-  onMessage (handler: (message: ClientMessage) => unknown): Off
+  send<const Id extends string> (
+    id: Id & KnownRoom<Api, Id>, ...args: ContentArguments<SentContent<RoomEvents<Api, Id>>>
+  ): Promise<Published>
+  /** Hears the messages of all rooms; the same as `on('message')`. */
+  onMessage (handler: (message: AnyMessageOf<Api>) => unknown): Off
 }

@@ -2,8 +2,8 @@
 
 import type { ReactNode } from 'react'
 import type {
-  CallInput, CallOutput, CallsOf, Client, ClientEvents, ClientMessage, ClientMessageOf, ClientOptions, Gap, Member, Published, RequestOptions,
-  RoomState, SentContent, Status
+  CallInput, CallOutput, CallsOf, Client, ClientEvents, ClientMessage, ClientMessageOf, ClientOptions, ContentArguments, Gap, Member, Published,
+  RequestOptions, RoomState, SentContent, Status
 } from './client.js'
 import type { EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
 
@@ -61,9 +61,11 @@ export interface RoomView<Events> {
    * resolves to `undefined`. A room is not left before what was sent is acknowledged or given up; messages that failed are shown again
    * when a component comes back.
    */
-  send (content: SentContent<Events>): Promise<Published | undefined>
+  send (...args: ContentArguments<SentContent<Events>>): Promise<Published | undefined>
   /** As `send`, for any event. */
-  publish<Event extends EventName<Events>> (event: Event, content: EventContent<Events, Event>): Promise<Published | undefined>
+  publish<Event extends EventName<Events>> (
+    event: Event, ...args: ContentArguments<EventContent<Events, Event>>
+  ): Promise<Published | undefined>
   /**
    * Sends a failed message again, with the key it had, so that one whose outcome was `unknown` is not published twice as long as the
    * server remembers the key. After `conflict` with a new one; after `other_user` not at all.
@@ -126,7 +128,7 @@ export interface DirectView<Message> {
 /** A call and what became of the last one. */
 export interface CallView<Input, Output> {
   /** Asks; rejects as `client.call` does. One that is overtaken by a later one still settles, and leaves the state alone. */
-  call (content: Input, options?: RequestOptions): Promise<Output>
+  call (...args: ContentArguments<Input, [options?: RequestOptions]>): Promise<Output>
   readonly pending: boolean
   /** What the last one that succeeded gave. */
   readonly data: Output | undefined
@@ -140,7 +142,7 @@ export interface WebSocketView {
   readonly connected: boolean
   readonly messages: readonly ClientMessage[]
   /** Sends to a room; joins it if necessary. */
-  send (roomId: string, content: unknown): Promise<Published>
+  send (roomId: string, content?: unknown): Promise<Published>
 }
 
 /** Options of `useWebSocket`: those of a client but its address, read once. */

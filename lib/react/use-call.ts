@@ -28,7 +28,7 @@ export function useCall (name: string): CallView<unknown, unknown> {
   const client = useClient()
   const [last, setLast] = useState(NOTHING)
   const count = useRef(0)
-  const call = useCallback((content: unknown, options?: RequestOptions) => {
+  const call = useCallback((content?: unknown, options?: RequestOptions) => {
     const mine = ++count.current
     // Also while the component is hidden, or gone: then nobody sees it.
     const settle = (outcome: Partial<Call>): void => {

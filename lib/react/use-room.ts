@@ -29,8 +29,8 @@ export function useRoom (roomId: string | null, { history = 50, limit = 500 }: U
   const actions = useMemo(() => {
     const typist = {}
     return {
-      send: async (content: unknown) => open()?.publish('message', content),
-      publish: async (event: string, content: unknown) => open()?.publish(event, content),
+      send: async (content?: unknown) => open()?.publish('message', content),
+      publish: async (event: string, content?: unknown) => open()?.publish(event, content),
       retry: (id: string) => store()?.retry(id),
       discard: (id: string) => store()?.discard(id),
       loadOlder: async () => await store()?.loadOlder() ?? false,

@@ -43,7 +43,7 @@ export function useWebSocket (url: string, options: UseWebSocketOptions = {}): W
       release()
     }
   }, [client, lease])
-  const send = useCallback((roomId: string, content: unknown) => client.send(roomId, content), [client])
+  const send = useCallback((roomId: string, content?: unknown) => client.send(roomId, content), [client])
   return useMemo(() => ({ connected, messages, send }), [connected, messages, send])
 }
 

@@ -85,6 +85,11 @@ export async function call (): Promise<void> {
   equal<typeof order, { total: number, placed: string }>(true)
   const pong = await client.call('ping', null)
   equal<typeof pong, { pong: boolean }>(true)
+  // Without a schema any content fits, so it may be left out.
+  await client.call('ping')
+  await client.call('ping', undefined, { timeout: 5000 })
+  // @ts-expect-error this one needs its content
+  await client.call('orders.get')
   // @ts-expect-error no such call
   await client.call('orders.put', { id: '1' })
   // @ts-expect-error wrong input
@@ -111,14 +116,33 @@ client.on('broadcast', (message) => {
   message.content.hours()
 })
 client.on('status', (status) => equal<typeof status, Status>(true))
-client.on('message', (message) => equal<typeof message, ClientMessage>(true))
+client.on('message', (message) => {
+  equal<typeof message.event, 'message' | 'edit' | 'hello' | 'counted'>(true)
+  if (message.event === 'message') equal<typeof message.content, { text: string }>(true)
+  if (message.event === 'edit') equal<typeof message.content, { n: number, at: string }>(true)
+  // @ts-expect-error no room has such an event
+  if (message.event === 'edited') return
+  // Whoever takes any message takes these.
+  const any: ClientMessage = message
+})
 client.on('failed', ({ error, content }) => {
   equal<typeof error.code extends string ? true : false, true>(true)
   equal<typeof content, unknown>(true)
 })
 // @ts-expect-error no such event
 client.on('directs', () => {})
-client.onMessage(({ content }) => equal<typeof content, unknown>(true))
+client.onMessage((message) => { if (message.event === 'hello') equal<typeof message.content, { text: string }>(true) })
+
+// What is heard can be taken away by the same name, and no other.
+const gone = (status: Status): void => {}
+client.off('status', gone)
+// @ts-expect-error misspelt
+client.off('staus', gone)
+// @ts-expect-error never heard by such a handler
+client.off('reset', gone)
+room.off('message', ({ content }) => equal<typeof content, { text: string }>(true))
+// @ts-expect-error no such event
+room.off('mesage', () => {})
 
 export async function read (): Promise<void> {
   for await (const message of room.messages()) {

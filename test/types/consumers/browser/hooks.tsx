@@ -41,6 +41,10 @@ function Chat ({ id }: { id: string }): ReactElement {
     await publish('edit', { n: '1', at: new Date() })
     // @ts-expect-error no such event
     await publish('edited', 1)
+    // @ts-expect-error no content
+    await publish('edit')
+    // @ts-expect-error nor here
+    await send()
   }
   // @ts-expect-error no such room
   useRoom('chta:42')
@@ -59,6 +63,9 @@ function Chat ({ id }: { id: string }): ReactElement {
   equal<typeof data, { total: number, placed: string } | undefined>(true)
   // @ts-expect-error wrong input
   call({ id: 1 }).catch(() => {})
+  // @ts-expect-error no input
+  call().catch(() => {})
+  useCall('ping').call().catch(() => {})
   // @ts-expect-error no such call
   useCall('orders.put')
 
