@@ -4,7 +4,7 @@ import type { PresenceEvent, PresenceSnapshot } from '../lib/bridge/bridge.js'
 import { answerBudget } from '../lib/core/catch-up.js'
 import { PresenceMirror } from '../lib/core/presence.js'
 import type { Announcement } from '../lib/core/presence.js'
-import type { Member } from '../lib/protocol/frames.js'
+import type { Member } from '../types/presence.js'
 import { seeded } from './helpers/events.js'
 
 const member = (userId: string, status = 'online', devices = 1, meta?: unknown): Member =>

@@ -1,10 +1,12 @@
 /* The public types of fastify-realtime/client. Free of DOM, Node and Fastify types, so that they load anywhere. */
 
-import type { ErrorCode, GapReason, LeftReason, Member, PresenceChange } from '../lib/protocol/frames.js'
+import type { ErrorCode, GapReason, LeftReason, PresenceChange } from '../lib/protocol/frames.js'
 import type { Jsonify } from './jsonify.js'
 import type { BroadcastEvents, DirectEvents, EventContent, EventName, KnownRoom, RoomEvents } from './lookup.js'
+import type { Member } from './presence.js'
 
-export type { ErrorCode, GapReason, LeftReason, Member, PresenceChange } from '../lib/protocol/frames.js'
+export type { ErrorCode, GapReason, LeftReason, PresenceChange } from '../lib/protocol/frames.js'
+export type { Member } from './presence.js'
 
 // --- what it stands on ---
 

@@ -1,7 +1,8 @@
-/* Who is in a room, as a server or an emitter tells it: free of Fastify's types. */
+/* Who is in a room, as servers, emitters and clients tell it: free of Fastify's types. */
 
 /** One user in a room, all devices together. */
 export interface Member {
+  /** Who it is: the `id` of their user. */
   readonly userId: string
   /** `online`, `away`, `busy` or the application's own. */
   readonly status: string
@@ -24,6 +25,7 @@ export interface PresencePageOptions {
 
 /** A page of members, ordered by user id. */
 export interface PresencePage {
+  /** At most as many as were asked for. */
   readonly members: readonly Member[]
   /** Members of the room altogether. */
   readonly count: number

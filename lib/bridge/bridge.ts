@@ -1,4 +1,5 @@
-import type { GapReason, Member } from '../protocol/frames.js'
+import type { Member } from '../../types/presence.js'
+import type { GapReason } from '../protocol/frames.js'
 import type { Position } from '../protocol/position.js'
 
 /**

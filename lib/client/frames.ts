@@ -1,4 +1,5 @@
-import type { ErrorCode, GapReason, LeftReason, Member, PresenceChange } from '../protocol/frames.js'
+import type { Member } from '../../types/presence.js'
+import type { ErrorCode, GapReason, LeftReason, PresenceChange } from '../protocol/frames.js'
 
 /* Frames of the server as a client reads them; docs/protocol.md says what they mean. */
 

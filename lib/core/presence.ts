@@ -1,6 +1,7 @@
 import type { PresenceEvent, PresenceSnapshot } from '../bridge/bridge.js'
 import { PRESENCE_PAGE } from '../protocol/frames.js'
-import type { Member, PresenceChange } from '../protocol/frames.js'
+import type { Member } from '../../types/presence.js'
+import type { PresenceChange } from '../protocol/frames.js'
 import type { PresencePage } from '../protocol/encode.js'
 import type { AnswerBudget } from './catch-up.js'
 

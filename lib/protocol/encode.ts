@@ -1,6 +1,7 @@
 import { isDeeperThan } from './depth.js'
 import { errorCodes } from './error-codes.js'
-import type { ErrorCode, GapReason, LeftReason, Member, PresenceChange } from './frames.js'
+import type { Member } from '../../types/presence.js'
+import type { ErrorCode, GapReason, LeftReason, PresenceChange } from './frames.js'
 import { utf8Length } from './names.js'
 
 /**

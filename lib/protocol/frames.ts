@@ -47,15 +47,6 @@ export type LeftReason = 'removed' | 'revoked' | 'closed'
 /** How a member's presence changed, as told to other members. */
 export type PresenceChange = 'joined' | 'left' | 'updated'
 
-/** One user in a room, all devices together. */
-export interface Member {
-  readonly userId: string
-  readonly status: string
-  readonly meta?: unknown
-  /** Connections of the user in the room now; 0 in the grace window after the last one dropped. */
-  readonly devices: number
-}
-
 export interface JoinFrame {
   readonly type: 'join'
   readonly id?: number
@@ -147,6 +138,3 @@ export interface PongFrame {
 export type ClientFrame =
   | JoinFrame | LeaveFrame | MessageFrame | TypingFrame | PresenceFrame | StatusFrame | HistoryFrame | CallFrame
   | ResumeFrame | ReceivedFrame | PongFrame
-
-/** Frames about one room; those of one connection take effect in the order sent. */
-export type RoomFrame = Extract<ClientFrame, { roomId: string }>

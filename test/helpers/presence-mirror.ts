@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { BridgeError } from '../../lib/bridge/bridge.js'
 import type { Bridge, ChannelEvent, ChannelName, PresenceSnapshot } from '../../lib/bridge/bridge.js'
-import type { Member } from '../../lib/protocol/frames.js'
+import type { Member } from '../../types/presence.js'
 
 /** What a follower knows of a room, as a node's mirror does, and what it was told. */
 export interface PresenceMirror {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../clock.js'
-import type { Member } from '../../protocol/frames.js'
+import type { Member } from '../../../types/presence.js'
 import { INITIAL_STATUS } from '../bridge.js'
 import type { ChannelName, PresenceEvent, PresenceSnapshot, PresenceUpdate } from '../bridge.js'
 import type { Agenda } from './agenda.js'

@@ -1,4 +1,4 @@
-import type { Member } from '../../protocol/frames.js'
+import type { Member } from '../../../types/presence.js'
 import type { ChannelName } from '../bridge.js'
 import type { Names } from './names.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'

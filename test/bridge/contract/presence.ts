@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { INITIAL_STATUS } from '../../../lib/bridge/bridge.js'
 import type { Bridge, ChannelEvent, ChannelName, PresenceSnapshot } from '../../../lib/bridge/bridge.js'
-import type { Member } from '../../../lib/protocol/frames.js'
+import type { Member } from '../../../types/presence.js'
 import { faulty, follow, freshChannel, range, scenario } from './fixture.js'
 import type { ContractOptions, Followed } from './fixture.js'
 
