@@ -81,7 +81,7 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
   let offs: Array<() => void> = []
   /** It was joined by us, so it is left by us. */
   let owned = false
-  /** How many messages an answer to our join brings. */
+  /** How many messages the answer to a join, and every later one of that membership, brings. */
   let asked = 0
   let entering = false
   /** The messages of an answer, as long as it is being handed over. */
@@ -114,10 +114,9 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
       }
     })
     entering = false
-    if (joins) {
-      owned = true
-      asked = history ?? 0
-    } else pages.outdated()
+    asked = joins ? history ?? 0 : 0
+    if (joins) owned = true
+    else pages.outdated()
     // Where somebody else gave the last one up for good, the client made another one.
     if (room !== entered) {
       for (const off of offs) off()
@@ -142,7 +141,10 @@ export function createRoomStore (client: Client, id: string, owner: RoomStoreOwn
   function moved (room: Room<AnyEvents>, before: RoomState): void {
     const { position } = room
     // By somebody else, and from now on: what was published meanwhile is missing.
-    if (isOver(before) && !isOver(state) && !entering) broken({ roomId: id, reason: 'expired', position: position ?? '' })
+    if (isOver(before) && !isOver(state) && !entering) {
+      asked = 0
+      broken({ roomId: id, reason: 'expired', position: position ?? '' })
+    }
     // Without a log there is nothing to bring an echo later.
     if (before === 'joined' && position === undefined) timeline.forsake()
     refusal = undefined

@@ -85,6 +85,28 @@ for (const react of versions) {
     t.strictSame(scene.complaints, [])
   })
 
+  await t.test(`React ${react}: after a gap of a membership that somebody else began, without history, the newest messages are read`, async (t) => {
+    const { server, scene, peer } = await stand(t, react)
+    await scene.until(`${list} === "1,2,3,4,5"`)
+    peer.send({ type: 'left', roomId: 'chat:1', reason: 'removed' })
+    await scene.until('stage.seen.room.status === "left"')
+    await scene.run('stage.client().room("chat:1")')
+    const join = await peer.next('join')
+    peer.send({ type: 'ack', id: join.id, roomId: 'chat:1', position: 'p7' })
+    const asked = await peer.next('history')
+    peer.send({ type: 'ack', id: asked.id, roomId: 'chat:1', messages: entries(3, 7), more: true })
+    await scene.until(`${list} === "1,2,3,4,5,6,7"`)
+    peer.ws.terminate()
+    const again = await server.peer()
+    again.welcome()
+    await again.resumed({ 'chat:1': { position: 'p30', recovered: false, reason: 'trimmed', messages: [] } })
+    await scene.until('stage.sent("history") === 2')
+    const second = await again.next('history')
+    again.send({ type: 'ack', id: second.id, roomId: 'chat:1', messages: entries(26, 30), more: true })
+    await scene.until(`${list} === "3,4,5,6,7,|26,27,28,29,30"`)
+    t.strictSame(scene.complaints, [])
+  })
+
   await t.test(`React ${react}: a list without history marks the next message`, async (t) => {
     const { scene, peer } = await stand(t, react, 'live')
     const probe = await peer.next('history')
