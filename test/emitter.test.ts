@@ -13,6 +13,7 @@ import { installPackage, runNode } from './helpers/package.js'
 import { startCluster } from './helpers/redis-cluster.js'
 import { freePort } from './helpers/free-port.js'
 import { startRedis } from './helpers/redis.js'
+import { until } from './helpers/until.js'
 import { compile, everyCompiler, loadedFiles, PATIENCE, writeProgram } from './types/compile.js'
 
 t.setTimeout(PATIENCE)
@@ -254,13 +255,12 @@ await t.test('without Redis calls are refused in bounded time, told of, and take
   await t.rejects(emitter.broadcast('n', 1), { code: 'RT_ERR_UNAVAILABLE' })
   t.match(await told, { message: /ECONNRE/ })
   await own.restart()
-  let result = null
-  // Refused at once until it is back: no sooner than the next turn.
-  while (result === null) {
-    result = await emitter.notifyRoom('chat:1', 'n', 2, { key: 'two' }).catch(() => null)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  t.type(result.position, 'string')
+  let position: string | undefined
+  await until('it is taken', async () => {
+    ({ position } = await emitter.notifyRoom('chat:1', 'n', 2, { key: 'two' }))
+    return true
+  })
+  t.type(position, 'string')
 })
 
 await t.test('a wrong address is told by the first call, in the time of a call', async (t) => {

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { createNames } from '../../lib/bridge/redis/names.js'
 import type { Bridge, BridgeStatus } from '../../lib/bridge/bridge.js'
-import { startProxy } from '../helpers/proxy.js'
-import type { Proxy, ProxyLink } from '../helpers/proxy.js'
+import { startProxy, subscribes } from '../helpers/proxy.js'
+import type { Proxy } from '../helpers/proxy.js'
 import { startRedis } from '../helpers/redis.js'
 import { redisBridge } from '../helpers/redis-bridge.js'
 import { bridgeContract } from './contract.js'
@@ -12,8 +12,6 @@ const { admin } = server
 /** One before each node: tests run one after the other, so they share them. */
 const proxies = [await startProxy(t, server.port), await startProxy(t, server.port)]
 let clusters = 0
-
-const subscribes = ({ sent }: ProxyLink): boolean => /\r\nsubscribe\r\n/i.test(sent())
 
 interface Node {
   readonly bridge: Bridge

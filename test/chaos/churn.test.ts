@@ -11,7 +11,8 @@ import { redisBridge } from '../helpers/redis-bridge.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
 import { SECRET } from '../helpers/server.js'
-import { limits, until } from './scene.js'
+import { until } from '../helpers/until.js'
+import { limits } from './scene.js'
 
 /** `npm run chaos` has 100,000 of them, which takes minutes. */
 const JOINS = Number(process.env.CHAOS_JOINS ?? 10_000)
@@ -103,7 +104,7 @@ await t.test(`${JOINS} joins and leaves that race disconnects leave nothing behi
     const now = await measure(redis)
     return JSON.stringify([now.channels, now.kept]) === JSON.stringify([baseline.channels, baseline.kept])
   }
-  const took = await until(settled, 60_000).catch(async (error: unknown) => {
+  const took = await until('it is settled', settled, 60_000).catch(async (error: unknown) => {
     t.comment(await measure(redis))
     throw error
   })

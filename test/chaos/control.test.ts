@@ -7,7 +7,8 @@ import type { ClusterNode } from '../helpers/cluster-node.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
 import { createSdk } from '../helpers/sdk.js'
-import { createNode, until } from './scene.js'
+import { until } from '../helpers/until.js'
+import { createNode } from './scene.js'
 import type { ChaosNode } from './scene.js'
 
 const LEASE = 1_000
@@ -55,7 +56,7 @@ await t.test('receipts name the devices on every node; those away read it later'
     return client
   })
   await Promise.all(devices.map((client) => client.connect()))
-  await until(async () => (await near.app.realtime.connections({ userId: 'ann' })).connections.length === 2)
+  await until('both are connected', async () => (await near.app.realtime.connections({ userId: 'ann' })).connections.length === 2)
   const silent = await connectThird('ann')
 
   const all = await near.app.realtime.connections({ userId: 'ann' })
@@ -67,7 +68,7 @@ await t.test('receipts name the devices on every node; those away read it later'
   t.same(first.receipts?.missing, [idOf(silent)])
 
   await third.kill()
-  await until(async () => (await near.app.realtime.connections()).unreachable.length === 0)
+  await until('the dead node is gone', async () => (await near.app.realtime.connections()).unreachable.length === 0)
   const { result: second, ms } = await timed(far.app.realtime.sendDirect('ann', 'news', 2, { receipt: true, timeout: '30s' }))
   t.equal(second.receipts?.received.length, 2)
   t.same(second.receipts?.missing, [])
@@ -75,14 +76,14 @@ await t.test('receipts name the devices on every node; those away read it later'
 
   // Those that are away altogether.
   for (const device of devices) device.close()
-  await until(async () => (await near.app.realtime.connections({ userId: 'ann' })).connections.length === 0)
+  await until('both are away', async () => (await near.app.realtime.connections({ userId: 'ann' })).connections.length === 0)
   const away = await timed(far.app.realtime.sendDirect('ann', 'news', 3, { receipt: true, timeout: '30s' }))
   t.match(away.result.receipts, { received: { length: 0 }, missing: { length: 0 } })
   t.ok(away.ms < 1_000)
   const back: unknown[] = []
   const { client } = createSdk(t, near, 'ann', { inbox: 'start' })
   client.on('direct', ({ content }) => back.push(content))
-  await until(() => back.length === 3)
+  await until('all of them are read', () => back.length === 3)
   t.same(back, [1, 2, 3])
   t.same(heard.toSorted(), [1, 1, 2, 2])
 })
@@ -102,13 +103,13 @@ await t.test('what is asked of all nodes says who did not answer, in bounded tim
   t.ok(ms < 6_000, `${Math.round(ms)} ms`)
   t.ok(result.unreachable.every((id) => id === thirdId))
   // As soon as the lease is over it is no node any more, and costs no time.
-  await until(async () => (await near.app.realtime.stats()).unreachable.length === 0)
+  await until('the lease is over', async () => (await near.app.realtime.stats()).unreachable.length === 0)
   const dead = await timed(near.app.realtime.stats())
   t.match(dead.result, { activeConnections: 2, users: 2, unreachable: { length: 0 } })
   t.ok(dead.ms < 1_000, `${Math.round(dead.ms)} ms`)
 
   third.resume()
-  await until(async () => (await near.app.realtime.stats()).activeConnections === 3)
+  await until('the third one is back', async () => (await near.app.realtime.stats()).activeConnections === 3)
   t.comment('asked with one that hangs, ms', ms)
 })
 
@@ -133,5 +134,5 @@ await t.test('what concerns a connection reaches the node that holds it', async 
 
   t.match(await near.app.realtime.disconnectUser('bob', 'enough'), { connections: 2, unreachable: { length: 0 } })
   for (const client of [here, there]) t.match(await client.closed, { code: 4403, reason: 'enough' })
-  await until(async () => (await near.app.realtime.connections({ userId: 'bob' })).connections.length === 0)
+  await until('bob is away', async () => (await near.app.realtime.connections({ userId: 'bob' })).connections.length === 0)
 })

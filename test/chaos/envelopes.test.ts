@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { startRedis } from '../helpers/redis.js'
-import { createScene, PERFECT, until } from './scene.js'
+import { until } from '../helpers/until.js'
+import { createScene, PERFECT } from './scene.js'
 
 const CHANNEL = 'realtime:{r:chat:1}'
 
@@ -14,7 +15,7 @@ await t.test('what others publish to a channel disturbs nobody', async (t) => {
   ear.on('messageBuffer', (_channel, envelope: Buffer) => { if (envelope.toString('latin1', 0, 2) === '1L') genuine.push(envelope) })
   await ear.subscribe(CHANNEL)
   await begin()
-  await until(() => genuine.length >= 50)
+  await until('50 genuine ones', () => genuine.length >= 50)
   const [envelope = Buffer.alloc(0)] = genuine
 
   const garbage: ReadonlyArray<string | Buffer> = [
@@ -27,7 +28,7 @@ await t.test('what others publish to a channel disturbs nobody', async (t) => {
   for (const nonsense of garbage) await redis.admin.publish(CHANNEL, nonsense)
   t.same(before, [0, 0])
   // Every node counts its own, and stats are those of the cluster.
-  await until(async () => (await dropped()).every((count) => count === 2 * garbage.length))
+  await until('all garbage is dropped', async () => (await dropped()).every((count) => count === 2 * garbage.length))
 
   for (const replayed of genuine.slice(0, 50)) await redis.admin.publish(CHANNEL, replayed)
   for (const replayed of genuine.slice(0, 50).toReversed()) await redis.admin.publish(CHANNEL, replayed)

@@ -1,7 +1,8 @@
 import t from 'tap'
 import type { RedisServer } from '../helpers/redis.js'
 import { startRedis } from '../helpers/redis.js'
-import { createNode, createScene, PERFECT, until } from './scene.js'
+import { until } from '../helpers/until.js'
+import { createNode, createScene, PERFECT } from './scene.js'
 
 const HEAD = 'realtime:{r:chat:1}:head'
 const LOG = 'realtime:{r:chat:1}:log'
@@ -73,5 +74,5 @@ await t.test('a position just before, at and behind the boundary of what is kept
   t.match(await joinBehind(50), { recovered: true, messages: rest })
   t.match(await joinBehind(51), { recovered: true, messages: rest.slice(1) })
   t.match(await joinBehind(150), { recovered: true })
-  await until(async () => await redis.admin.xlen('realtime:{r:small:1}:log') === 100)
+  await until('the small log is full', async () => await redis.admin.xlen('realtime:{r:small:1}:log') === 100)
 })

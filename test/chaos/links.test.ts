@@ -1,9 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { startProxy } from '../helpers/proxy.js'
+import { startProxy, subscribes } from '../helpers/proxy.js'
 import type { ProxyLink } from '../helpers/proxy.js'
 import { startRedis } from '../helpers/redis.js'
-import { createScene, isDown, isUp, PERFECT, PROBE, SECONDS, until } from './scene.js'
+import { until } from '../helpers/until.js'
+import { createScene, isDown, isUp, PERFECT, SOON, SECONDS } from './scene.js'
 
 await t.test('subscriber connections that are killed again and again cost nothing', async (t) => {
   const redis = await startRedis(t)
@@ -12,7 +13,7 @@ await t.test('subscriber connections that are killed again and again cost nothin
   let kills = 0
   for (const end = performance.now() + 2_000 * SECONDS; performance.now() < end;) {
     kills += Number(await redis.admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub'))
-    await until(async () => (await Promise.all(nodes.map(isUp))).every(Boolean))
+    await until('all are up', async () => (await Promise.all(nodes.map(isUp))).every(Boolean))
     await wait(50)
   }
   const counts = await ledger.close()
@@ -22,7 +23,6 @@ await t.test('subscriber connections that are killed again and again cost nothin
   t.same(new Set(Object.values(counts.resets)), new Set([0]))
 })
 
-const subscribes = ({ sent }: ProxyLink): boolean => /\r\nsubscribe\r\n/i.test(sent())
 const links: Record<string, (link: ProxyLink) => boolean> = {
   'all links': () => true,
   'the link of the fan-out': subscribes,
@@ -36,10 +36,10 @@ for (const [name, which] of Object.entries(links)) {
     const { nodes: [, near], ledger, begin } = await createScene(t, [redis.port, proxy.port])
     await begin()
     proxy.blackHole({ which })
-    t.ok(await until(() => isDown(near)) <= 2 * PROBE + 500, 'noticed')
+    t.ok(await until('it is down', () => isDown(near)) < SOON, 'noticed')
     await wait(1_000 * SECONDS)
     proxy.heal()
-    await until(() => isUp(near))
+    await until('it is up', () => isUp(near))
     await ledger.progress(20)
     const counts = await ledger.close()
     t.comment(counts)

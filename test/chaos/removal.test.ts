@@ -1,11 +1,9 @@
 import t from 'tap'
-import { startProxy } from '../helpers/proxy.js'
-import type { ProxyLink } from '../helpers/proxy.js'
+import { startProxy, subscribes } from '../helpers/proxy.js'
 import { startRedis } from '../helpers/redis.js'
 import { createSdk } from '../helpers/sdk.js'
-import { createNode, isUp, until } from './scene.js'
-
-const subscribes = ({ sent }: ProxyLink): boolean => /\r\nsubscribe\r\n/i.test(sent())
+import { until } from '../helpers/until.js'
+import { createNode, isUp } from './scene.js'
 
 /** More than the log keeps: then it has forgotten the removal too. */
 for (const [name, missed] of [['', 50], [', also where the log has forgotten that meanwhile', 300]] as const) {
@@ -25,16 +23,16 @@ for (const [name, missed] of [['', 50], [', also where the log has forgotten tha
     }))
     if (mallory === undefined || alice === undefined) return
     await say('before')
-    await until(() => mallory.length === 1)
+    await until('mallory got one', () => mallory.length === 1)
 
     proxy.blackHole({ which: subscribes })
     await far.app.realtime.removeUser('mallory', 'small:1')
     const after = Array.from({ length: missed }, (_, index) => `after ${index}`)
     for (const content of after) await say(content)
     proxy.heal()
-    await until(async () => await isUp(near) && mallory.length > 1)
+    await until('it is up, and mallory was told', async () => await isUp(near) && mallory.length > 1)
     await say('later')
-    await until(() => alice.at(-1) === 'later')
+    await until('alice got the last one', () => alice.at(-1) === 'later')
     t.same(mallory, ['before', 'left: removed'])
     t.same(alice, ['before', ...(missed > 100 ? ['reset: trimmed'] : after), 'later'])
   })

@@ -4,7 +4,8 @@ import type { Test } from 'tap'
 import type { Counts } from '../helpers/ledger.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
-import { createScene, isUp, PERFECT, SECONDS, until } from './scene.js'
+import { until } from '../helpers/until.js'
+import { createScene, isUp, PERFECT, SECONDS } from './scene.js'
 
 /** How long Redis is away, in ms. */
 const AWAY = 2_000 + 1_000 * SECONDS
@@ -16,7 +17,7 @@ async function crash (t: Test, redis: RedisServer): Promise<Counts> {
   await redis.kill()
   await wait(AWAY)
   await redis.restart()
-  for (const node of nodes) await until(() => isUp(node))
+  for (const node of nodes) await until('it is up', () => isUp(node))
   await ledger.progress(50)
   const counts = await ledger.close()
   t.comment(counts)

@@ -12,6 +12,9 @@ export interface ProxyLink {
   readonly sent: () => string
 }
 
+/** Whether it is one by which a node hears the fan-out of its Redis. */
+export const subscribes = ({ sent }: ProxyLink): boolean => /\r\nsubscribe\r\n/i.test(sent())
+
 /** A TCP proxy on a free port that can stop forwarding while every socket stays open, as a network does whose packets go nowhere. */
 export interface Proxy {
   readonly port: number
