@@ -13,6 +13,7 @@ export interface CallSchema {
 
 /** Options of a call. */
 export interface CallOptions<Schema = CallSchema> {
+  /** Schemas of what is sent and of the answer. Without one, neither is checked nor typed. */
   schema?: Schema
 }
 
@@ -37,7 +38,10 @@ export type HandlerFor<Schema, Content, Result> = Schema extends object ? CallHa
 
 /** A call with its handler, as `defineCall` returns it. */
 export interface CallDefinition<Event extends string = string, Schema = CallSchema, Result = unknown> {
+  /** The name by which clients call it. */
   readonly event: Event
+  /** The schemas it was defined with; empty where there were none. */
   readonly schema: Schema
+  /** Answers it. */
   readonly handler: CallHandler<CallContent<Schema>, Result>
 }

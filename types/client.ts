@@ -82,7 +82,9 @@ export interface BackoffOptions {
 
 /** Which message of a queue. */
 export interface MessageId {
+  /** The room it is for. */
   readonly roomId: string
+  /** Its key, unique in its room for its user. */
   readonly key: string
 }
 
@@ -90,6 +92,7 @@ export interface MessageId {
 export interface StoredMessage extends MessageId {
   /** Names it, in its room and for its user. */
   readonly key: string
+  /** The event it is published as. */
   readonly event: string
   /** As JSON left it when it was queued. */
   readonly content: unknown
@@ -279,7 +282,9 @@ export type StatusReason =
 
 /** One state of a client; a new object for every change. */
 export interface Status {
+  /** What the client is doing. */
   readonly state: ClientState
+  /** Why it came to this state. Absent while nothing went wrong: when it begins, and once it is connected. */
   readonly reason?: StatusReason
   /** The close code of the socket, or the HTTP status of the handshake, behind the reason. */
   readonly code?: number
@@ -293,10 +298,13 @@ export interface Status {
 
 /** A message of a room. Content is what JSON left of it. */
 export interface ClientMessage<Event extends string = string, Content = unknown> {
+  /** The room it was published to. */
   readonly roomId: string
+  /** What kind of message it is: `message` for what `send` publishes. */
   readonly event: Event
   /** Who published it; `null`: the server. */
   readonly userId: string | null
+  /** What was published, as JSON left it. */
   readonly content: Content
   /** The server's clock, epoch ms; order is the order of arrival. */
   readonly timestamp: number
@@ -308,18 +316,23 @@ export interface ClientMessage<Event extends string = string, Content = unknown>
 
 /** A message for this user. */
 export interface DirectMessage<Event extends string = string, Content = unknown> {
+  /** What kind of message it is. */
   readonly event: Event
   /** Who sent it; `null`: the server. */
   readonly userId: string | null
+  /** What was sent, as JSON left it. */
   readonly content: Content
   /** Epoch ms. */
   readonly timestamp: number
+  /** Where it stands in the inbox, for the option `inbox` of a later client. */
   readonly position?: string
 }
 
 /** A message for every connection. */
 export interface BroadcastMessage<Event extends string = string, Content = unknown> {
+  /** What kind of message it is. */
   readonly event: Event
+  /** What was sent, as JSON left it. */
   readonly content: Content
   /** Epoch ms. */
   readonly timestamp: number
@@ -330,14 +343,22 @@ export interface BroadcastMessage<Event extends string = string, Content = unkno
  * joined again, and in no event: read them in `onChange`.
  */
 export interface PresenceEvent extends Member {
+  /** The room it happened in. */
   readonly roomId: string
+  /**
+   * `joined`: came with a first device; `updated`: another status or meta; `left`: gone, or away for longer than the grace window. A
+   * change of `devices` alone is not told.
+   */
   readonly change: PresenceChange
 }
 
 /** Another member began or stopped typing. */
 export interface TypingEvent {
+  /** The room they type in. */
   readonly roomId: string
+  /** Who it is. */
   readonly userId: string
+  /** `false` also where nothing was heard of it for 8 s, and when this client loses its connection. */
   readonly typing: boolean
 }
 
@@ -345,6 +366,10 @@ export interface TypingEvent {
 export interface Gap {
   /** Absent: it is the inbox of direct messages. */
   readonly roomId?: string
+  /**
+   * Why the log could not be continued: `trimmed`: messages behind the position are no longer kept; `diverged`: the log parted from what
+   * this client saw (a failover lost or replaced messages); `expired`: the position belongs to no log that exists.
+   */
   readonly reason: GapReason
   /** From where it goes on. */
   readonly position: string
@@ -352,7 +377,9 @@ export interface Gap {
 
 /** The server took this client out of a room. */
 export interface LeftEvent {
+  /** The room it was taken out of. */
   readonly roomId: string
+  /** `removed`: by `removeUser`; `revoked`: the right to be there ended with a renewal; `closed`: the room was closed. */
   readonly reason: LeftReason
 }
 
@@ -364,16 +391,19 @@ export interface Published {
   readonly timestamp: number
   /** The key had been used with the same content: this is the first one's result. */
   readonly duplicate?: boolean
+  /** The key it was published under, which its echo has too. */
   readonly key: string
 }
 
 /** A message of the queue that was acknowledged. */
 export interface SentMessage extends StoredMessage, Published {
+  /** The key it was queued under. */
   readonly key: string
 }
 
 /** A message that was given up. */
 export interface FailedMessage extends StoredMessage {
+  /** Why. */
   readonly error: RealtimeFailure
 }
 
@@ -388,12 +418,15 @@ export type FailureCode =
 
 /** Every error of a client. */
 export interface RealtimeFailure extends Error {
+  /** What went wrong, for programs. */
   readonly code: FailureCode
   /** The same may be tried again. */
   readonly retryable: boolean
   /** In ms. */
   readonly retryAfter?: number
+  /** The room it is about, if it is about one. */
   readonly roomId?: string
+  /** The key of the message it is about, if it is about one. */
   readonly key?: string
   /** What the application said along with `refused`. */
   readonly content?: unknown
@@ -401,6 +434,7 @@ export interface RealtimeFailure extends Error {
 
 /** A page of a room's log, oldest first. */
 export interface ClientHistoryPage<Message = ClientMessage> {
+  /** At most `limit` of them; fewer where they are large. */
   readonly messages: readonly Message[]
   /** There are further messages in the direction asked for. */
   readonly more?: boolean
@@ -447,14 +481,19 @@ export interface Users {
   keys (): IterableIterator<string>
   /** Calls `fn` for each, in the order in which they came. */
   forEach (fn: (value: unknown, userId: string) => void): void
+  /** Pairs of id and value, in the order in which they came. */
   [Symbol.iterator] (): IterableIterator<[userId: string, value: unknown]>
 }
 
 /** The events of a room that are not messages. */
 export interface RoomSignals {
+  /** A member came, went or changed. */
   presence: PresenceEvent
+  /** Another member began or stopped typing. */
   typing: TypingEvent
+  /** Messages may be missing: reload the state from the API. */
   reset: Gap
+  /** The server took this client out. Not told after `leave()`. */
   left: LeftEvent
   /** The room could not be joined, or a handler threw. */
   error: unknown
@@ -500,7 +539,9 @@ export type RoomState = 'joining' | 'joined' | 'failed' | 'left'
  * it was.
  */
 export interface Room<Events> {
+  /** The id that `client.room` was given. */
   readonly id: string
+  /** Whether this client is a member; every change calls `onChange`. */
   readonly state: RoomState
   /** Everything up to here was handed to the handlers. Absent in a volatile room and before the first answer. */
   readonly position: string | undefined
@@ -610,6 +651,7 @@ export type UserUpdates<Api> =
 
 /** A connection to the server that looks after itself. */
 export interface Client<Api = unknown> {
+  /** What it is doing, and why; a new object for every change, which `on('status')` tells. */
   readonly status: Status
   /** Who the server takes this client for; known from the first connection on. */
   readonly userId: string | undefined

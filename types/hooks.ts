@@ -3,7 +3,9 @@ import type { LeaveReason, RoomMessage } from './message.js'
 
 /** How a connection ended: the WebSocket close code and reason. */
 export interface DisconnectReason {
+  /** The WebSocket close code; 1006 where the connection broke. */
   readonly code: number
+  /** The words beside the code; empty where there were none. */
   readonly reason: string
 }
 

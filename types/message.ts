@@ -3,6 +3,7 @@ import type { InferBy } from './provider.js'
 
 /** A message a client published, before it is delivered and acknowledged. */
 export interface RoomMessage<Event extends string = string, Content = unknown> {
+  /** One of the policy's `events`, where it has any. */
   readonly event: Event
   /** Validated by the event's schema. Assign it to change what is delivered, stored and acknowledged. */
   content: Content

@@ -53,6 +53,7 @@ export interface JwtAuthOptions {
 
 /** Who a request was found to come from. */
 export interface Authentication<User = RealtimeUser> {
+  /** Who it is. */
   user: User
   /** When the credential expires, epoch milliseconds. The connection is closed with 4401 then. Without it, never. */
   expiresAt?: number | undefined

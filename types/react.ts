@@ -27,6 +27,7 @@ export type SendState = 'pending' | 'sent' | 'failed'
  * long as the client does not know who it is.
  */
 export type ListedMessage<Message = ClientMessage> = Message & {
+  /** How far it is. */
   readonly state: SendState
   /** For `key` of a list in React: the same from `pending` to `sent`, and no two have the same. */
   readonly id: string
@@ -82,6 +83,10 @@ export interface RoomView<Events> {
   readonly typing: readonly string[]
   /** Tells that this user types; ends by itself 5 s after the last call with `true`, with a message, and when the component goes. */
   setTyping (typing: boolean): void
+  /**
+   * Whether this user is a member: `joining` at first and after every loss of the connection, `failed` with an `error`, `left` without a
+   * room.
+   */
   readonly status: RoomState
   /** Joins again after `failed` or `left`, where the list ended; otherwise nothing. A component that is mounted does so as well. */
   rejoin (): void
@@ -91,6 +96,7 @@ export interface RoomView<Events> {
   readonly gap: Gap | undefined
   /** There may be older messages. */
   readonly hasOlder: boolean
+  /** Whether a page of older messages is on its way. */
   readonly loadingOlder: boolean
   /** Reads a page of older messages into the list. Calls while one is under way are that one. Resolves to whether there are still older ones. */
   loadOlder (): Promise<boolean>
@@ -98,6 +104,7 @@ export interface RoomView<Events> {
 
 /** Who is in a room. */
 export interface PresenceView {
+  /** Who is here, this user included, live; one entry a user, whatever the number of devices. */
   readonly members: readonly Member[]
   /**
    * Sets this user's status and meta, now and after every reconnect, until the room is left.
@@ -120,6 +127,7 @@ export interface UseDirectOptions<Message> {
 
 /** Direct messages since the component was mounted, oldest first. */
 export interface DirectView<Message> {
+  /** At most `limit` of them; the oldest go first. */
   readonly messages: readonly Message[]
   /** The last gap of the inbox since then. */
   readonly gap: Gap | undefined
@@ -129,17 +137,21 @@ export interface DirectView<Message> {
 export interface CallView<Input, Output> {
   /** Asks; rejects as `client.call` does. One that is overtaken by a later one still settles, and leaves the state alone. */
   call (...args: ContentArguments<Input, [options?: RequestOptions]>): Promise<Output>
+  /** Whether the last one is waiting for its answer. */
   readonly pending: boolean
   /** What the last one that succeeded gave. */
   readonly data: Output | undefined
   /** Why the last one failed. */
   readonly error: unknown
+  /** Forgets the last one: no data, no error, and not pending. One that is under way still settles for whoever awaits it. */
   reset (): void
 }
 
 /** The classic: one connection, all messages of all rooms, and a function to send. */
 export interface WebSocketView {
+  /** Whether the client is connected and caught up. */
   readonly connected: boolean
+  /** Messages of all rooms since the component was mounted, oldest first; at most `limit` of them. */
   readonly messages: readonly ClientMessage[]
   /** Sends to a room; joins it if necessary. */
   send (roomId: string, content?: unknown): Promise<Published>
@@ -167,6 +179,8 @@ export interface Hooks<Api> {
   useRoom<const Id extends string> (roomId: (Id & KnownRoom<Api, Id>) | null, options?: UseRoomOptions): RoomView<RoomEvents<Api, Id>>
   /** Who is in a room; joins it as `useRoom` does, and shares its membership. */
   usePresence<const Id extends string> (roomId: (Id & KnownRoom<Api, Id>) | null): PresenceView
+  /** Direct messages since the component was mounted; `onMessage` is called for each. */
   useDirect (options?: UseDirectOptions<ClientEvents<Api>['direct']>): DirectView<ClientEvents<Api>['direct']>
+  /** Asks a handler of the server, and keeps what became of the last call. */
   useCall<Name extends EventName<CallsOf<Api>>> (name: Name): CallView<CallInput<Api, Name>, CallOutput<Api, Name>>
 }

@@ -50,13 +50,17 @@ export interface DirectResult {
 
 /** A message as it stands in a room's log. */
 export interface HistoryMessage<Event extends string = string, Content = unknown> {
+  /** What kind of message it is. */
   readonly event: Event
   /** Who published it; `null`: the server. */
   readonly userId: string | null
+  /** What was published, as JSON left it. */
   readonly content: Content
   /** Epoch milliseconds. */
   readonly timestamp: number
+  /** Where it stands in the room's log. */
   readonly position: string
+  /** The idempotency key, where its sender gave one. */
   readonly key?: string
 }
 
@@ -85,6 +89,7 @@ export type GapReason = 'trimmed' | 'diverged' | 'expired'
 
 /** A page of a room's log, oldest first. */
 export interface HistoryPage<Events = AnyEvents> {
+  /** Oldest first; at most `limit` of them. */
   readonly messages: readonly HistoryMessageOf<Events>[]
   /** The room's head. */
   readonly position?: string
@@ -109,7 +114,9 @@ export interface ConnectionFilter {
 
 /** One connection, anywhere in the cluster. */
 export interface ConnectionInfo {
+  /** Its id, unique in the cluster, which the logs have too. */
   readonly connectionId: string
+  /** Whose it is. */
   readonly userId: string
   /** The node that holds it. */
   readonly nodeId: string
@@ -121,6 +128,7 @@ export interface ConnectionInfo {
 
 /** What {@link Realtime.connections} resolves to. */
 export interface ConnectionList {
+  /** Those that were found, of every node that answered. */
   readonly connections: readonly ConnectionInfo[]
   /** Ids of nodes that are alive but did not answer, so that theirs are missing here. */
   readonly unreachable: readonly string[]
@@ -131,13 +139,17 @@ export interface ConnectionList {
  * A reading takes nothing from another one.
  */
 export interface EventLoopDelay {
+  /** The average. */
   readonly mean: number
+  /** What 99 of 100 measurements stay below. */
   readonly p99: number
+  /** The longest. */
   readonly max: number
 }
 
 /** Numbers of the whole cluster; `outboxBytes` and `eventLoopDelay` are of this node. */
 export interface RealtimeStats {
+  /** Open connections. */
   readonly activeConnections: number
   /** Rooms with at least one member, counted on each node and added up: one with members on three nodes counts three times. */
   readonly rooms: number
@@ -154,6 +166,7 @@ export interface RealtimeStats {
   readonly envelopesDropped: number
   /** Bytes waiting to be written to sockets. */
   readonly outboxBytes: number
+  /** Of this node's event loop. */
   readonly eventLoopDelay: EventLoopDelay
   /** Ids of nodes that are alive but did not answer, so that theirs are missing here. */
   readonly unreachable: readonly string[]

@@ -19,7 +19,10 @@ export interface RedisClusterOption {
  * (`{ host, port, username, password, db, tls }`, `{ sentinels, name }`), a cluster, or an instance of ioredis. Of an instance only the
  * options are used, for connections of this package's own: it is neither used nor closed.
  */
-export type RedisServer = string | Redis | Cluster | RedisOptions | { cluster: RedisClusterOption }
+export type RedisServer = string | Redis | Cluster | RedisOptions | {
+  /** A Redis Cluster. */
+  cluster: RedisClusterOption
+}
 
 /** How the nodes of a cluster use Redis. */
 export interface RedisSettings {
@@ -60,10 +63,22 @@ export interface RedisSettings {
 
 /** Where Redis is, for {@link RedisSettings} beside it. Either one of these, or ioredis options in their place. */
 export type RedisPlace =
-  | { url: string }
-  | { client: Redis | Cluster }
-  | { cluster: RedisClusterOption }
-  | { shards: readonly RedisServer[] }
+  | {
+    /** `redis://user:password@host:6379/0`, `rediss://` for TLS, or the path of a Unix socket. */
+    url: string
+  }
+  | {
+    /** An instance of ioredis, of which only the options are used. */
+    client: Redis | Cluster
+  }
+  | {
+    /** A Redis Cluster. */
+    cluster: RedisClusterOption
+  }
+  | {
+    /** Independent ones that rooms and users are shared out over; the same on every node, in any order. */
+    shards: readonly RedisServer[]
+  }
   | RedisOptions
 
 /** One Redis, a list of them that rooms and users are shared out over, or either with {@link RedisSettings} beside it. */
