@@ -3,6 +3,7 @@ import { createApp } from './helpers/app.js'
 import { connectTo } from './helpers/client.js'
 import { gate } from './helpers/events.js'
 import { createNode, turns } from './helpers/node.js'
+import { startRedis } from './helpers/redis.js'
 
 await t.test('beyond the limit of a user the oldest connection goes', async (t) => {
   const { app, connect } = await createApp(t, { limits: { connectionsPerUser: 2 } })
@@ -17,6 +18,23 @@ await t.test('beyond the limit of a user the oldest connection goes', async (t) 
   await third.settled()
   const { connections } = await app.realtime.connections({ userId: 'ann' })
   t.equal(connections.length, 2)
+})
+
+await t.test('the limit is that of all nodes together: the oldest connection goes, whichever node has it', async (t) => {
+  const { port } = await startRedis(t)
+  const options = { limits: { connectionsPerUser: 2 }, redis: `redis://127.0.0.1:${port}` }
+  const [one, two] = [await createApp(t, options), await createApp(t, options)]
+  const first = await one.connect('ann')
+  const second = await two.connect('ann')
+  const bob = await one.connect('bob')
+  const third = await two.connect('ann')
+  t.same(await first.closed, { code: 4409, reason: 'too many connections' })
+  const fourth = await one.connect('ann')
+  t.same(await second.closed, { code: 4409, reason: 'too many connections' })
+  await Promise.all([third, fourth, bob].map((client) => client.settled()))
+  const { connections } = await one.app.realtime.connections({ userId: 'ann' })
+  const ids = [third, fourth].map(({ frames }): string => frames[0]?.connectionId)
+  t.same(connections.map(({ connectionId }) => connectionId).sort(), ids.sort())
 })
 
 await t.test('a connection that ends makes room', async (t) => {
