@@ -180,6 +180,16 @@ await t.test('only the plugin makes a bridge, and only it and the emitter see on
   }
 })
 
+await t.test('no kind of bridge leans on another', async (t) => {
+  for (const [kind, other] of [['memory', 'redis'], ['redis', 'memory']]) {
+    const mine = files.filter((name) => under(name, [`lib/bridge/${kind}/`]))
+    t.ok(mine.length > 3)
+    for (const file of mine) {
+      for (const { to } of importsOf(file)) t.notOk(under(to, [`lib/bridge/${other}/`]), `${file} -> ${to}`)
+    }
+  }
+})
+
 await t.test("only the client's types borrow from the wire", async (t) => {
   for (const file of files.filter((name) => name.startsWith('types/') && name !== 'types/client.ts')) {
     for (const { to } of importsOf(file)) t.notOk(to.startsWith('lib/'), `${file} -> ${to}`)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Agenda } from '../../lib/bridge/memory/agenda.js'
+import { Agenda } from '../../lib/bridge/agenda.js'
 import { createFakeClock } from '../helpers/clock.js'
 
 await t.test('every task runs once, not early, at most a slot late, on one timer', async t => {

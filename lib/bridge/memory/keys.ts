@@ -1,6 +1,6 @@
 import type { Position } from '../../protocol/position.js'
 import type { IdempotencyKey, PublishResult } from '../bridge.js'
-import type { Task } from './agenda.js'
+import type { Task } from '../agenda.js'
 
 /**
  * What a key led to. There is one for each publication of the last minutes, so it is kept small: it is its own task, and

@@ -7,7 +7,7 @@ import type {
   RemovalEntry, SubscribeOptions, Subscription
 } from '../bridge.js'
 import { toJson } from '../json.js'
-import { Agenda } from './agenda.js'
+import { Agenda } from '../agenda.js'
 import { ListenerQueue } from '../listener-queue.js'
 import { Logs } from './logs.js'
 import { NodeCalls } from './node-calls.js'

@@ -2,7 +2,7 @@ import type { Clock } from '../../clock.js'
 import type { Member } from '../../../types/presence.js'
 import { INITIAL_STATUS } from '../bridge.js'
 import type { ChannelName, PresenceEvent, PresenceSnapshot, PresenceUpdate } from '../bridge.js'
-import type { Agenda } from './agenda.js'
+import type { Agenda } from '../agenda.js'
 
 interface MemberState {
   readonly userId: string

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js'
 import { BridgeError } from '../bridge.js'
-import type { Agenda, Task } from './agenda.js'
+import type { Agenda, Task } from '../agenda.js'
 
 interface Ticket extends Task {
   readonly value: string

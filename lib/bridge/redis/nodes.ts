@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.js'
 import { BridgeError } from '../bridge.js'
 import type { ChannelName } from '../bridge.js'
-import { Agenda } from '../memory/agenda.js'
+import { Agenda } from '../agenda.js'
 import { Holdings, KEPT, readHolding } from './holdings.js'
 import type { Holding } from './holdings.js'
 import { Lease } from './lease.js'

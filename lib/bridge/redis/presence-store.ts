@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.js'
 import { INITIAL_STATUS } from '../bridge.js'
 import type { ChannelName, PresenceSnapshot, PresenceUpdate, BridgeError } from '../bridge.js'
-import type { Agenda } from '../memory/agenda.js'
+import type { Agenda } from '../agenda.js'
 import { presenceHolding } from './holdings.js'
 import type { Holdings } from './holdings.js'
 import { Lanes } from './holdings-lanes.js'
@@ -201,6 +201,8 @@ export class PresenceStore {
   /** Keeps a room's presence from running out. False: it is gone. */
   async renew (channel: ChannelName, ttl: number): Promise<boolean> {
     const { storeOf, names } = this.#options
+    // Where it has nobody by now, a room may be empty, which is not kept for so long.
+    if (!this.wants(channel)) return true
     return await storeOf(channel).command('pexpire', names.key(channel, 'presence'), ttl) === 1
   }
 
