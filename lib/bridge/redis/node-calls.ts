@@ -230,7 +230,12 @@ export class NodeCalls {
     if (typeof id !== 'string' || typeof from !== 'string' || typeof until !== 'number') return false
     // It lay in a link that was stuck; who asked has gone on without this node.
     if (storeTime() > until) return true
-    this.#answer(id, from, async () => await handlers.onAsk(query as NodeQuery))
+    if (!isNodeQuery(query)) {
+      // Of another version, or of somebody else. Whoever asked must not wait for it.
+      if (NODE_ID.test(from)) this.#send(from, id, null)
+      return false
+    }
+    this.#answer(id, from, async () => await handlers.onAsk(query))
     return true
   }
 
@@ -280,4 +285,17 @@ function readJson (body: Buffer): { readonly [name: string]: unknown } {
   } catch {
     return {}
   }
+}
+
+/** Anybody who can write to Redis can write this. */
+function isNodeQuery (value: unknown): value is NodeQuery {
+  const { type, userId, roomId, after, position, limit, timeout }: { readonly [name: string]: unknown } = Object(value)
+  if (type === 'stats') return true
+  if (type === 'connections') return isTextOrAbsent(userId) && isTextOrAbsent(roomId) && typeof limit === 'number'
+  if (type === 'rooms') return isTextOrAbsent(after) && typeof limit === 'number'
+  return type === 'receipts' && typeof userId === 'string' && typeof position === 'string' && typeof timeout === 'number'
+}
+
+function isTextOrAbsent (value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
 }
