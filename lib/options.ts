@@ -91,7 +91,6 @@ const policyCheck = object(policy)
 
 /** The options with every default filled in and every duration in milliseconds. Passed down whole. */
 export type ResolvedOptions = Checked<typeof options>
-export type ResolvedLimits = ResolvedOptions['limits']
 /** A room's policy likewise; `null` stands for what is switched off or not declared. */
 export type ResolvedPolicy = Checked<typeof policy>
 

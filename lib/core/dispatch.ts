@@ -16,7 +16,7 @@ import type { Rooms } from './rooms.js'
 import type { Timers } from './timers.js'
 
 /** Bytes of a member's `meta` as JSON. */
-export const MAX_META_BYTES = 2 * 1024
+const MAX_META_BYTES = 2 * 1024
 
 export interface DispatcherOptions {
   readonly bridge: Bridge

@@ -30,7 +30,7 @@ export async function available<T> (what: string, result: Promise<T>): Promise<T
 }
 
 /** The body of every error, as Fastify writes it. */
-export const errorSchema = {
+const errorSchema = {
   type: 'object',
   properties: {
     statusCode: { type: 'integer' },

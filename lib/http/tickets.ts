@@ -8,7 +8,7 @@ import { available } from './answers.js'
 import type { Identity } from './contract.js'
 
 /** How long a ticket is good for, in ms. */
-export const TICKET_TTL = 30_000
+const TICKET_TTL = 30_000
 
 /** One-time credentials for handshakes where neither a header nor a cookie can be sent. */
 export class Tickets {

@@ -12,7 +12,7 @@ export interface CloseCode {
   readonly backoff: boolean
 }
 
-/** Every close code this protocol gives a meaning to, by name. Server and client read the same table. */
+/** Every close code this protocol gives a meaning to, by name. What a client does on any other is in docs/protocol.md. */
 export const closeCodes = {
   normal: { code: 1000, meaning: 'closed by the application', action: 'stop', backoff: false },
   goingAway: { code: 1001, meaning: 'the server is going away', action: 'reconnect', backoff: false },
@@ -30,15 +30,3 @@ export const closeCodes = {
   tooSlow: { code: 4410, meaning: 'too slow: outbound bytes over the limit', action: 'reconnect', backoff: false },
   flooding: { code: 4429, meaning: 'flooding', action: 'reconnect', backoff: true }
 } as const satisfies Record<string, CloseCode>
-
-export type CloseName = keyof typeof closeCodes
-
-const byCode: ReadonlyMap<number, CloseCode> = new Map(Object.values(closeCodes).map((entry) => [entry.code, entry]))
-
-/** What a client does on any code, those this table does not know included: newer servers may send more of 45xx. */
-export function closeCode (code: number): CloseCode {
-  const known = byCode.get(code)
-  if (known !== undefined) return known
-  if (code >= 4500 && code <= 4599) return { code, meaning: 'closed for good', action: 'stop', backoff: false }
-  return { code, meaning: 'connection lost', action: 'reconnect', backoff: true }
-}
