@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -10,10 +9,10 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { connectTo } from './helpers/client.js'
 import type { TestClient } from './helpers/client.js'
+import { endWithTests } from './helpers/leftovers.js'
 import manifest from '../package.json' with { type: 'json' }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const tsx = createRequire(import.meta.url).resolve('tsx/cli')
 
 interface Example {
   readonly url: string
@@ -25,13 +24,15 @@ interface Example {
 
 /** What `npm start` starts, on a free port. */
 async function startExample (t: Test): Promise<Example> {
+  // `tsx` would put a process of its own in front of it, and be the one that is ended.
   const [command, ...args] = manifest.scripts.start.split(' ')
   t.equal(command, 'tsx')
   // tap's own loaders must not come along.
   const { NODE_OPTIONS: _, ...env } = process.env
-  const child = spawn(process.execPath, [tsx, ...args], {
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
     cwd: root, env: { ...env, PORT: '0', LOG_LEVEL: 'warn', TOKEN_TTL: '10m' }, stdio: ['ignore', 'pipe', 'inherit']
   })
+  endWithTests(child)
   t.teardown(() => child.kill('SIGKILL'))
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {

@@ -14,6 +14,7 @@ import type { Test } from 'tap'
 import type { Room } from '../lib/client/index.js'
 import { findProgram } from '../scripts/provision.js'
 import { freePort } from './helpers/free-port.js'
+import { deleteWithTests, endWithTests } from './helpers/leftovers.js'
 import { startRedis } from './helpers/redis.js'
 import type { RedisServer } from './helpers/redis.js'
 import { createSdk, untilStatus } from './helpers/sdk.js'
@@ -90,15 +91,10 @@ interface Member extends Sdk<unknown> {
   readonly trouble: unknown[]
 }
 
-const children = new Set<ChildProcess>()
-// Also when the test file ends in the middle.
-process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
-
 function start (t: Test, program: string, args: readonly string[], options: { cwd: string, env?: NodeJS.ProcessEnv }): ChildProcess {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], ...options })
-  children.add(child)
+  endWithTests(child)
   const exited = once(child, 'exit')
-  child.once('exit', () => children.delete(child))
   t.teardown(async () => {
     // So that nginx takes its workers along.
     child.kill('SIGTERM')
@@ -135,6 +131,7 @@ async function startBalancer (t: Test, kind: keyof typeof balancers, ports: Bala
   const program = findProgram(name)
   if (program === undefined) throw new Error(`${name} is missing: sudo apt-get install ${name}`)
   const folder = await mkdtemp(join(tmpdir(), `realtime-${name}-`))
+  deleteWithTests(folder)
   // Workers of nginx may run as another user.
   await chmod(folder, 0o755)
   const port = await freePort()

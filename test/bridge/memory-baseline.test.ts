@@ -7,6 +7,7 @@ import { roomChannel } from '../../lib/bridge/bridge.js'
 import type { Bridge } from '../../lib/bridge/bridge.js'
 import { createFakeClock } from '../helpers/clock.js'
 import type { FakeClock } from '../helpers/clock.js'
+import { QUIET } from '../helpers/quiet.js'
 import { follow, head, range } from './contract/fixture.js'
 
 const DAY = 24 * 3_600_000
@@ -14,7 +15,7 @@ const DAY = 24 * 3_600_000
 async function createBridge (): Promise<{ bridge: Bridge, clock: FakeClock }> {
   const clock = createFakeClock()
   const bridge = createMemoryBridge({ clock })
-  await bridge.start({ onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} })
+  await bridge.start(QUIET)
   return { bridge, clock }
 }
 

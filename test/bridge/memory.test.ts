@@ -2,16 +2,16 @@ import fc from 'fast-check'
 import t from 'tap'
 import { createMemoryBridge } from '../../lib/bridge/memory/memory-bridge.js'
 import type { MemoryBridgeOptions } from '../../lib/bridge/memory/memory-bridge.js'
-import type { Bridge, BridgeHandlers } from '../../lib/bridge/bridge.js'
+import type { Bridge } from '../../lib/bridge/bridge.js'
 import { formatPosition } from '../../lib/protocol/position.js'
 import type { Position } from '../../lib/protocol/position.js'
 import { createFakeClock } from '../helpers/clock.js'
 import type { FakeClock } from '../helpers/clock.js'
+import { QUIET } from '../helpers/quiet.js'
 import { bridgeContract } from './contract.js'
 import { KEEP, follow, freshChannel, head, numberOf, numbers, publish, publishMany, range, read, stored } from './contract/fixture.js'
 
 const DAY = 24 * 3_600_000
-const HANDLERS: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
 
 await bridgeContract('memory', {
   nodes: 1,
@@ -32,7 +32,7 @@ await bridgeContract('memory', {
 async function createBridge (options: Partial<MemoryBridgeOptions> = {}): Promise<{ bridge: Bridge, clock: FakeClock }> {
   const clock = createFakeClock()
   const bridge = createMemoryBridge({ clock, ...options })
-  await bridge.start(HANDLERS)
+  await bridge.start(QUIET)
   return { bridge, clock }
 }
 

@@ -4,7 +4,8 @@ import { roomChannel } from '../../lib/bridge/bridge.js'
 import type { Bridge, ChannelName } from '../../lib/bridge/bridge.js'
 import { createNames } from '../../lib/bridge/redis/names.js'
 import { startNode } from '../helpers/node-process.js'
-import { eventually, mirror } from '../helpers/presence-mirror.js'
+import { mirror } from '../helpers/presence-mirror.js'
+import { QUIET } from '../helpers/quiet.js'
 import { redisBridge } from '../helpers/redis-bridge.js'
 import { startRedis } from '../helpers/redis.js'
 import { until } from '../helpers/until.js'
@@ -12,8 +13,6 @@ import { until } from '../helpers/until.js'
 const server = await startRedis(t)
 const { admin, port } = server
 let clusters = 0
-
-const quiet = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
 
 function cluster (): { prefix: string, names: ReturnType<typeof createNames> } {
   const prefix = `lease-${++clusters}`
@@ -23,7 +22,7 @@ function cluster (): { prefix: string, names: ReturnType<typeof createNames> } {
 async function start (t: Test, prefix: string, lease: number): Promise<Bridge> {
   const bridge = redisBridge({ port, prefix, lease })
   t.teardown(() => bridge.close())
-  await bridge.start(quiet)
+  await bridge.start(QUIET)
   return bridge
 }
 
@@ -66,7 +65,7 @@ await t.test('what a killed node leaves behind goes once, within two leases', as
   await Promise.all(mirrors.map((room) => room.until(() => room.changes('left').length >= 3)))
   t.ok(performance.now() - killed < 2 * lease, `after ${Math.round(performance.now() - killed)} ms`)
   t.ok(performance.now() - seen > lease, 'and no earlier than a lease after its last sign of life')
-  await eventually('all of it is swept', async () => await admin.hlen(names.service('nodes', 'dead')) === 0 && await admin.hlen(names.service('nodes')) === 2)
+  await until('all of it is swept', async () => await admin.hlen(names.service('nodes', 'dead')) === 0 && await admin.hlen(names.service('nodes')) === 2)
   for (const room of mirrors) t.same(room.changes('left').toSorted(), ['ghost-1', 'ghost-2', 'ghost-3'])
   t.same(mirrors[0]?.members().map(({ userId, devices }) => [userId, devices]), [['both', 1]])
   t.same(await a.userConnect('both', 'u3', 2), [], 'its connections count no more')
@@ -88,7 +87,7 @@ await t.test('a survivor that is killed while it announces leaves the rest to an
   const atKill = left()
   await done
   await Promise.all(mirrors.map((room) => room.until(() => room.changes('left').length > 0)))
-  await eventually('all of it is swept', async () => await admin.hlen(names.service('nodes', 'dead')) === 0 && await admin.hlen(names.service('nodes')) === 1, 30_000)
+  await until('all of it is swept', async () => await admin.hlen(names.service('nodes', 'dead')) === 0 && await admin.hlen(names.service('nodes')) === 1, 30_000)
   t.ok(atKill < 1_000, `it had announced ${atKill} of them`)
   t.equal(left(), 1_000, 'each once')
 })
@@ -113,7 +112,7 @@ for (const [name, pause] of [
       await pause()
       const counters = await admin.hgetall(names.service('nodes'))
       // Long enough for whoever would be mistaken: each has to show itself some more times.
-      await eventually('both go on', async () => {
+      await until('both go on', async () => {
         const now = await admin.hgetall(names.service('nodes'))
         return Object.entries(counters).every(([node, counter]) => now[node] === undefined || Number(now[node]) > Number(counter) + 8)
       }, 20_000)
@@ -137,8 +136,8 @@ await t.test('a node that was stopped for longer than its lease is reaped, and c
   frozen.resume()
   await room.until(() => room.changes('joined').length === 4)
   t.same(room.members().map(({ userId, devices }) => [userId, devices]), [['bob', 1], ['carol', 1]])
-  await eventually('its connections too', async () => (await near.userConnect('bob', 'd', 1)).length === 1)
-  await eventually('nothing is left to sweep', async () => await admin.hlen(names.service('nodes', 'dead')) === 0)
+  await until('its connections too', async () => (await near.userConnect('bob', 'd', 1)).length === 1)
+  await until('nothing is left to sweep', async () => await admin.hlen(names.service('nodes', 'dead')) === 0)
   t.ok(Object.keys(await admin.hgetall(names.service('nodes'))).some((name) => Number(name.split(':')[1]) > 1))
   t.same(room.changes('left').length, 2, 'and stays')
   await frozen.detach([{ channel: 'r:room', userId: 'bob', connectionId: 'c' }], 0)

@@ -14,15 +14,15 @@ import { Store } from '../../lib/bridge/redis/store.js'
 import { systemClock } from '../../lib/clock.js'
 import type { Member } from '../../types/presence.js'
 import { createFakeClock } from '../helpers/clock.js'
-import { eventually, mirror, sorted } from '../helpers/presence-mirror.js'
+import { mirror, sorted } from '../helpers/presence-mirror.js'
+import { QUIET } from '../helpers/quiet.js'
 import { redisBridge } from '../helpers/redis-bridge.js'
 import { startRedis } from '../helpers/redis.js'
+import { until } from '../helpers/until.js'
 
 const server = await startRedis(t)
 const { admin, port } = server
 let clusters = 0
-
-const quiet = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
 
 interface Pair {
   readonly near: Bridge
@@ -35,7 +35,7 @@ async function pair (t: Test, lease = 600, probe = 1_000): Promise<Pair> {
   const [near, far] = await Promise.all([0, 1].map(async () => {
     const bridge = redisBridge({ port, prefix, lease, probe })
     t.teardown(() => bridge.close())
-    await bridge.start(quiet)
+    await bridge.start(QUIET)
     return bridge
   }))
   if (near === undefined || far === undefined) throw new Error('two nodes')
@@ -82,7 +82,7 @@ await t.test('2,000 calls racing on two nodes: store, snapshots and mirrors agre
   for (const [index, channel] of channels.entries()) {
     const expected = new Map<string, number>()
     for (const { channel: room, userId } of attached.values()) if (room === channel) expected.set(userId, (expected.get(userId) ?? 0) + 1)
-    await eventually('nobody lingers', async () => (await members(near, channel)).every(({ devices }) => devices > 0))
+    await until('nobody lingers', async () => (await members(near, channel)).every(({ devices }) => devices > 0))
     const state = await near.presenceRead(channel)
     t.same(sorted(state.members).map(({ userId, devices }) => [userId, devices]), [...expected].toSorted(([a], [b]) => a < b ? -1 : 1))
     t.same(sorted(state.members), await members(far, channel))
@@ -99,7 +99,7 @@ await t.test('2,000 calls racing on two nodes: store, snapshots and mirrors agre
     t.same(await members(near, channel), [])
     t.same(Object.keys(await admin.hgetall(names.key(channel, 'presence'))), ['head'])
   }
-  await eventually('the nodes hold nothing', async () => {
+  await until('the nodes hold nothing', async () => {
     const lists = [...(await keys(names)).keys()].filter((key) => key.includes('holdings'))
     const held = await Promise.all(lists.map((key) => admin.hkeys(key)))
     return held.flat().every((name) => name === 'begun')
@@ -140,14 +140,14 @@ await t.test('mirrors agree after the fan-out was lost, again and again', async 
     })
     await admin.call('client', 'kill', 'type', 'pubsub')
     await Promise.all(calls)
-    await eventually('both are up', async () => near.status().state === 'up' && far.status().state === 'up')
+    await until('both are up', async () => near.status().state === 'up' && far.status().state === 'up')
   }
   for (const error of refused) t.ok(error instanceof BridgeError)
   const expected = new Set(Array.from(attached, (name) => name.split(' ')[0]))
-  await eventually('what was refused is taken back', async () => (await members(near, 'r:room')).length === expected.size)
+  await until('what was refused is taken back', async () => (await members(near, 'r:room')).length === expected.size)
   let state: PresenceSnapshot = { version: NaN, members: [] }
   for (const room of rooms) {
-    await eventually('it is what the store holds', async () => {
+    await until('it is what the store holds', async () => {
       state = await near.presenceRead('r:room')
       return room.version() === state.version
     })
@@ -287,7 +287,7 @@ await t.test('a store that lost everything is given back who is there, as they w
   for (const [index, id] of ['u1', 'u2', 'u3'].entries()) await (index % 2 === 0 ? far : near).userConnect('alice', id, Infinity)
   const before = room.members()
   await admin.flushall()
-  await eventually('all are back', async () => {
+  await until('all are back', async () => {
     const now = await members(far, 'r:room')
     return JSON.stringify(now) === JSON.stringify(before)
   })
@@ -295,7 +295,7 @@ await t.test('a store that lost everything is given back who is there, as they w
   t.same(before, [
     { userId: 'alice', status: 'busy', meta: { mood: 'é', list: [1, null] }, devices: 2 }, { userId: 'bob', status: 'online', devices: 1 }
   ])
-  await eventually('connections are back', async () => (await near.userConnect('alice', 'u4', 2)).length === 2)
+  await until('connections are back', async () => (await near.userConnect('alice', 'u4', 2)).length === 2)
   t.same(await near.userConnect('alice', 'u4', 2), ['u1', 'u2'])
 })
 
@@ -311,19 +311,19 @@ await t.test('a store that fell back to an earlier state is corrected both ways'
   await far.userDisconnect('gone', 'c')
   await far.presenceAttach('r:room', 'new', 'c', Infinity)
   await near.presenceAttach('r:other', 'new', 'c', Infinity)
-  await eventually('both have shown themselves since', async () => {
+  await until('both have shown themselves since', async () => {
     const now = await admin.hgetall(names.service('nodes'))
     return Object.entries(counters).every(([node, counter]) => Number(now[node]) > Number(counter))
   })
   await admin.flushall()
   for (const { key, ttl, value } of kept) await admin.restore(key, Math.max(0, ttl), value, 'REPLACE')
   const expected = ['new', 'stays']
-  await eventually('who left is gone, who came is there', async () => {
+  await until('who left is gone, who came is there', async () => {
     return JSON.stringify((await members(far, 'r:room')).map(({ userId }) => userId)) === JSON.stringify(expected)
   })
   await room.until(() => JSON.stringify(room.members().map(({ userId }) => userId)) === JSON.stringify(expected))
-  await eventually('in another room', async () => (await members(far, 'r:other')).length === 1)
-  await eventually('the connection too', async () => (await near.userConnect('gone', 'd', 1)).length === 0)
+  await until('in another room', async () => (await members(far, 'r:other')).length === 1)
+  await until('the connection too', async () => (await near.userConnect('gone', 'd', 1)).length === 0)
   await consistent(t, names, 'r:room')
 })
 
@@ -341,8 +341,8 @@ await t.test('an attach whose outcome is unknown is taken back, whenever it take
   t.ok(performance.now() - paused < 3_400, 'in bounded time')
   await near.presenceDetach('r:room', 'alice', 'c', 0)
   await room.until(() => room.version() > 0 && room.members().length === 0)
-  await eventually('bob is not in', async () => (await members(far, 'r:room')).length === 0)
-  await eventually('nor registered', async () => (await far.userConnect('bob', 'd', 1)).length === 0)
+  await until('bob is not in', async () => (await members(far, 'r:room')).length === 0)
+  await until('nor registered', async () => (await far.userConnect('bob', 'd', 1)).length === 0)
 })
 
 await t.test('a single key that was evicted is given back, too', async (t) => {
@@ -353,24 +353,24 @@ await t.test('a single key that was evicted is given back, too', async (t) => {
   await admin.del(names.key('r:room', 'presence'), names.key('u:alice', 'connections'))
   await room.until(() => room.events.length > 1)
   t.same(await members(far, 'r:room'), [{ userId: 'alice', status: 'online', devices: 1 }])
-  await eventually('the connection', async () => (await near.userConnect('alice', 'd', 1)).includes('c'))
+  await until('the connection', async () => (await near.userConnect('alice', 'd', 1)).includes('c'))
 })
 
 await t.test('Redis restarted with nothing: the nodes give it back what they have', async (t) => {
   const own = await startRedis(t)
   const bridge = redisBridge({ port: own.port, prefix: 'restart', lease: 600, probe: 300 })
   t.teardown(() => bridge.close())
-  await bridge.start(quiet)
+  await bridge.start(QUIET)
   const room = await mirror(bridge, 'r:room')
   await bridge.presenceAttach('r:room', 'alice', 'c1', Infinity)
   await bridge.presenceAttach('r:room', 'bob', 'c1', Infinity)
   await own.kill()
-  await eventually('it is down', async () => bridge.status().state === 'down')
+  await until('it is down', async () => bridge.status().state === 'down')
   await t.rejects(bridge.presenceAttach('r:room', 'carol', 'c1', Infinity), { code: 'unavailable' })
   const detached = Promise.all([bridge.presenceDetach('r:room', 'bob', 'c1', 0), bridge.presenceDetach('r:room', 'carol', 'c1', 60_000)])
   await own.restart()
   await detached
-  await eventually('alice is back', async () => (await members(bridge, 'r:room')).length === 1)
+  await until('alice is back', async () => (await members(bridge, 'r:room')).length === 1)
   await room.until(() => room.members().length === 1)
   t.same(room.members().map(({ userId }) => userId), ['alice'])
 })

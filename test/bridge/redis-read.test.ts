@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Test } from 'tap'
 import { createNames } from '../../lib/bridge/redis/names.js'
+import { QUIET } from '../helpers/quiet.js'
 import { redisBridge } from '../helpers/redis-bridge.js'
 import { startRedis } from '../helpers/redis.js'
 import { until } from '../helpers/until.js'
@@ -10,7 +11,7 @@ const { admin, port } = await startRedis(t)
 const names = createNames('read', 0)
 const bridge = redisBridge({ port, prefix: 'read', lease: 15_000 })
 t.teardown(() => bridge.close())
-await bridge.start({ onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} })
+await bridge.start(QUIET)
 
 async function fill (channel: `r:${string}`, count: number, bytes: number, ttl = 600_000): Promise<void> {
   const head = `{"content":"${'x'.repeat(bytes)}"`

@@ -4,6 +4,7 @@ import { roomChannel } from '../../lib/bridge/bridge.js'
 import type { Bridge, IdempotencyKey } from '../../lib/bridge/bridge.js'
 import { createBridgeLedger } from '../helpers/bridge-ledger.js'
 import type { BridgeLedger } from '../helpers/bridge-ledger.js'
+import { QUIET } from '../helpers/quiet.js'
 import { bridgeOf } from '../helpers/redis-nodes.js'
 import { returnReplicas } from '../helpers/redis.js'
 import { startSentinel } from '../helpers/redis-sentinel.js'
@@ -15,7 +16,7 @@ const SETTINGS = { prefix: 'test', timeout: '8s', probe: '500ms' }
 async function startNodes (t: Test, group: SentinelGroup, more: object): Promise<readonly [Bridge, Bridge]> {
   const nodes = [bridgeOf({ ...group.options, ...SETTINGS, ...more }), bridgeOf({ ...group.options, ...SETTINGS, ...more })] as const
   t.teardown(() => Promise.all(nodes.map((node) => node.close())))
-  await Promise.all(nodes.map((node) => node.start({ onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} })))
+  await Promise.all(nodes.map((node) => node.start(QUIET)))
   return nodes
 }
 

@@ -3,6 +3,7 @@ import { createNames } from '../../lib/bridge/redis/names.js'
 import type { ChannelName } from '../../lib/bridge/bridge.js'
 import { formatPosition } from '../../lib/protocol/position.js'
 import type { Position } from '../../lib/protocol/position.js'
+import { QUIET } from '../helpers/quiet.js'
 import { redisBridge } from '../helpers/redis-bridge.js'
 import { startRedis } from '../helpers/redis.js'
 import { follow, head, numbers, publish, publishMany, read } from './contract/fixture.js'
@@ -12,7 +13,7 @@ const { admin, port } = await startRedis(t)
 const names = createNames('kinds', 0)
 const bridge = redisBridge({ port, prefix: 'kinds', lease: 15_000 })
 t.teardown(() => bridge.close())
-await bridge.start({ onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} })
+await bridge.start(QUIET)
 
 interface Foreign {
   readonly kind: string

@@ -1,6 +1,7 @@
 import { BridgeError } from '../../lib/bridge/bridge.js'
 import { redisBridge } from './redis-bridge.js'
 import type { NodeAnswer, NodeOrder } from './node-process.js'
+import { QUIET } from './quiet.js'
 
 /*
  * A node in a process of its own, for tests that kill it: carries out what its parent says. Ends with its parent.
@@ -27,5 +28,5 @@ process.on('message', (order: NodeOrder) => {
   })
 })
 process.on('disconnect', () => process.exit())
-await bridge.start({ onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} })
+await bridge.start(QUIET)
 answer({ id: 0 })

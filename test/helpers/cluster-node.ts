@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { freePort } from './free-port.js'
+import { endWithTests } from './leftovers.js'
 
 /** An application with the plugin in a process of its own, that can be killed. */
 export interface ClusterNode {
@@ -23,17 +23,12 @@ export interface ClusterNodeInit {
   readonly lease: number
 }
 
-const running = new Set<ChildProcess>()
-// Also when the test file ends in the middle.
-process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
-
 export async function startClusterNode (t: Test, { redis, lease }: ClusterNodeInit): Promise<ClusterNode> {
   const program = fileURLToPath(new URL('cluster-node-process.ts', import.meta.url))
   const port = await freePort()
   const child = spawn(process.execPath, ['--import', 'tsx', program, String(port), String(redis), String(lease)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-  running.add(child)
+  endWithTests(child)
   const exited = once(child, 'exit')
-  child.once('exit', () => running.delete(child))
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL')
     await exited

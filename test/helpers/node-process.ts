@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { ChannelName } from '../../lib/bridge/bridge.js'
+import { endWithTests } from './leftovers.js'
 import type { RedisBridgeInit } from './redis-bridge.js'
 
 export interface Attachment {
@@ -37,18 +37,13 @@ export interface NodeProcess {
   resume (): void
 }
 
-const running = new Set<ChildProcess>()
-// Also when the test file ends in the middle.
-process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
-
 export async function startNode (t: Test, { port, prefix, lease }: RedisBridgeInit): Promise<NodeProcess> {
   const program = fileURLToPath(new URL('bridge-node.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import', 'tsx', program, String(port), prefix, String(lease)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
-  running.add(child)
+  endWithTests(child)
   const exited = once(child, 'exit')
-  child.once('exit', () => running.delete(child))
   const waiting = new Map<number, (answer: NodeAnswer) => void>()
   child.on('message', (answer: NodeAnswer) => {
     waiting.get(answer.id)?.(answer)

@@ -1,5 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises'
-import { BridgeError } from '../../lib/bridge/bridge.js'
 import type { Bridge, ChannelEvent, ChannelName, PresenceSnapshot } from '../../lib/bridge/bridge.js'
 import type { Member } from '../../types/presence.js'
 
@@ -59,21 +57,4 @@ export async function mirror (bridge: Bridge, channel: ChannelName): Promise<Pre
 
 export function sorted (members: Iterable<Member>): Member[] {
   return [...members].sort((a, b) => a.userId < b.userId ? -1 : 1)
-}
-
-/** Asks until it holds, for what nobody tells of. A store that cannot be asked just now is asked again. */
-export async function eventually (what: string, condition: () => Promise<boolean>, ms = 15_000): Promise<void> {
-  const holds = async (): Promise<boolean> => {
-    try {
-      return await condition()
-    } catch (error) {
-      if (error instanceof BridgeError) return false
-      throw error
-    }
-  }
-  const end = performance.now() + ms
-  while (!await holds()) {
-    if (performance.now() > end) throw new Error(`not in time: ${what}`)
-    await wait(10)
-  }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { freePort } from './free-port.js'
+import { deleteWithTests } from './leftovers.js'
 import { cutReplicas, launchRedis, startRedis } from './redis.js'
 import type { RedisServer } from './redis.js'
 import { until } from './until.js'
@@ -36,6 +37,7 @@ export async function startSentinel (t: Test, replicas: number): Promise<Sentine
 
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'realtime-sentinel-'))
+  deleteWithTests(folder)
   const file = join(folder, 'sentinel.conf')
   await writeFile(file, [
     `port ${port}`, 'bind 127.0.0.1', `dir ${folder}`, `sentinel monitor ${NAME} 127.0.0.1 ${first.port} 1`,

@@ -9,6 +9,7 @@ import { Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { findProgram } from '../../scripts/provision.js'
 import { freePort } from './free-port.js'
+import { deleteWithTests, endWithTests } from './leftovers.js'
 
 /** A redis-server of the test's own, on a free port, in a folder of its own. */
 export interface RedisServer {
@@ -21,17 +22,12 @@ export interface RedisServer {
   restart (): Promise<void>
 }
 
-const running = new Set<ChildProcess>()
-// Also when the test file ends in the middle.
-process.on('exit', () => { for (const child of running) child.kill('SIGKILL') })
-
 /** Starts one more, which ends with this process at the latest; resolves when it takes connections. */
 export async function launchRedis (...args: readonly string[]): Promise<ChildProcess> {
   const program = findProgram('redis-server')
   if (program === undefined) throw new Error('redis-server is missing: sudo apt-get install redis-server')
   const started = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  running.add(started)
-  started.once('exit', () => running.delete(started))
+  endWithTests(started)
   const lines: string[] = []
   await new Promise<void>((resolve, reject) => {
     createInterface({ input: started.stdout }).on('line', (line) => {
@@ -47,6 +43,7 @@ export async function launchRedis (...args: readonly string[]): Promise<ChildPro
 export async function startRedis (t: Test, ...args: readonly string[]): Promise<RedisServer> {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'realtime-redis-'))
+  deleteWithTests(folder)
   const launch = (): Promise<ChildProcess> => launchRedis('--port', String(port), '--dir', folder, '--save', '', '--bind', '127.0.0.1', ...args)
   let child = await launch()
   const admin = new Redis({ port, lazyConnect: true, retryStrategy: () => 50 })

@@ -5,6 +5,7 @@ import type {
   Bridge, BridgeHandlers, ChannelEvent, ChannelName, Entry, PublishResult, ReadQuery, ReadResult, Retention, Subscription
 } from '../../../lib/bridge/bridge.js'
 import type { Position } from '../../../lib/protocol/position.js'
+import { QUIET } from '../../helpers/quiet.js'
 
 /** One store with the nodes that share it, made for one test. What a bridge cannot do, its fixture leaves out. */
 export interface ClusterFixture {
@@ -72,8 +73,7 @@ export async function scenario (
   await t.test(title, async t => {
     const fixture = await options.create()
     t.teardown(() => fixture.close())
-    const quiet: BridgeHandlers = { onBroadcast () {}, onControl: async () => null, onAsk: async () => null, onStatus () {} }
-    const create = (node: 'near' | 'far'): Promise<Bridge> => fixture.createNode({ ...quiet, ...handlers(node) })
+    const create = (node: 'near' | 'far'): Promise<Bridge> => fixture.createNode({ ...QUIET, ...handlers(node) })
     const creating = create('near')
     const [near, far] = await Promise.all([creating, options.nodes === 1 ? creating : create('far')])
     const { advance } = fixture
