@@ -150,8 +150,10 @@ export function userChannel (userId: string): ChannelName {
 
 export interface BridgeStatus {
   readonly state: 'up' | 'down'
-  /** Why it is down, for readiness and logs. */
+  /** Why it is down, for logs: it may name hosts. */
   readonly reason?: string
+  /** The same for anyone who asks, as readiness tells it: it names no host. */
+  readonly publicReason?: string
 }
 
 /**

@@ -13,27 +13,20 @@ export function healthRoute (fastify: FastifyInstance, { options, deps }: Kit): 
   fastify.get(url, { ...common, schema: liveness }, async () => ({ status: 'ok', uptime: process.uptime() }))
 
   fastify.get(`${url}/ready`, { ...common, schema: readiness }, async (_request, reply) => {
-    const { state: bridge, reason = 'unknown' } = deps.bridge.status()
+    const { state: bridge, publicReason = 'unknown' } = deps.bridge.status()
     const draining = deps.draining()
     const ready = bridge === 'up' && !draining
     const { rss, heapUsed, heapTotal, external } = process.memoryUsage()
     reply.code(ready ? 200 : 503).header('cache-control', 'no-store')
     return {
       status: ready ? 'ready' : 'unavailable',
-      ...(!ready && { reason: bridge === 'up' ? 'draining' : publicReason(reason) }),
+      ...(!ready && { reason: bridge === 'up' ? 'draining' : publicReason }),
       uptime: process.uptime(),
       memoryUsage: { rss, heapUsed, heapTotal, external },
       bridge,
       draining
     }
   })
-}
-
-/** Anyone may ask, so only our own words and the code of a refusal: what a system says of an error names hosts. */
-function publicReason (reason: string): string {
-  const [words = ''] = reason.split(/[:(]/)
-  const code = /^Redis refused: (?:.*: -)?([A-Z]+)\b/.exec(reason)?.[1]
-  return code === undefined ? words.trim() : `${words}: ${code}`
 }
 
 const uptime = { type: 'number', description: 'Seconds' }

@@ -10,7 +10,7 @@ import { startRedis } from '../helpers/redis.js'
 const { admin, port } = await startRedis(t)
 const names = createNames('foreign', 0)
 const asked: NodeQuery[] = []
-const bridge = redisBridge({ port, prefix: 'foreign' })
+const bridge = redisBridge({ port, prefix: 'foreign', lease: 15_000 })
 t.teardown(() => bridge.close())
 await bridge.start({ ...QUIET, onAsk: async (query) => { asked.push(query) } })
 const answers = admin.duplicate()

@@ -25,7 +25,7 @@ export interface HttpApp {
   readonly accepted: Handover[]
   readonly tickets: Map<string, string>
   /** Names the next answer of the bridge. */
-  state: { draining: boolean, bridge: 'up' | 'down', reason?: string, renew: 'renewed' | 'not-found' | 'other-user', roomNames: string[] }
+  state: { draining: boolean, bridge: 'up' | 'down', publicReason?: string, renew: 'renewed' | 'not-found' | 'other-user', roomNames: string[] }
   readonly renewals: { connectionId: string, identity: Identity }[]
   readonly logs: string[]
   port (): number
@@ -73,7 +73,7 @@ async function mount (app: FastifyInstance, options: RealtimeOptions, setup: Htt
     clock: systemClock,
     draining: () => state.draining,
     bridge: {
-      status: () => ({ state: state.bridge, reason: state.reason }),
+      status: () => ({ state: state.bridge, reason: 'at 10.0.0.7:6379', publicReason: state.publicReason }),
       async putTicket (id, value) { up(); tickets.set(id, value) },
       async takeTicket (id) {
         up()

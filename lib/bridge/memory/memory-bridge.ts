@@ -85,7 +85,7 @@ export function createMemoryBridge (options: MemoryBridgeOptions): Bridge {
     dropped: () => 0,
 
     status () {
-      return closed ? { state: 'down', reason: 'closed' } : { state: 'up' }
+      return closed ? { state: 'down', reason: 'closed', publicReason: 'closed' } : { state: 'up' }
     },
 
     async subscribe (channel: ChannelName, { presence: withPresence }: SubscribeOptions, listener: ChannelListener): Promise<Subscription> {

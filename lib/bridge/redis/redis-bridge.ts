@@ -8,6 +8,7 @@ import { typingEnvelope, volatileEnvelope } from './envelope.js'
 import { LogStore } from './log-store.js'
 import { createNames } from './names.js'
 import type { Subject } from './names.js'
+import { publicReason } from './public-reason.js'
 import { NodeCalls } from './node-calls.js'
 import { NodeState } from './nodes.js'
 import { createRendezvous } from './rendezvous.js'
@@ -93,9 +94,9 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   let told: BridgeStatus = { state: 'up' }
 
   function status (): BridgeStatus {
-    if (closed) return { state: 'down', reason: 'closed' }
+    if (closed) return { state: 'down', reason: 'closed', publicReason: 'closed' }
     const reason = shards.find((shard) => shard.reason !== null)?.reason
-    return reason === undefined || reason === null ? { state: 'up' } : { state: 'down', reason }
+    return reason === undefined || reason === null ? { state: 'up' } : { state: 'down', reason, publicReason: publicReason(reason) }
   }
 
   function isUp (channel: ChannelName): boolean {
@@ -103,15 +104,16 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
   }
 
   function changed (): void {
+    if (!started || closed) return
     const now = status()
-    if (!started || (now.state === told.state && now.reason === told.reason)) return
+    const before = told
     told = now
-    if (now.state === 'down') control?.shut()
-    handlers?.onStatus(now)
-    if (now.state === 'up') {
-      control?.open()
-      state.reconnected()
-    }
+    // Of a list only the server that has the commands counts for them.
+    const isReachable = shardOf('s:control').reason === null
+    if (!isReachable) control?.shut()
+    if (now.state !== before.state || now.reason !== before.reason) handlers?.onStatus(now)
+    if (isReachable) control?.open()
+    if (now.state === 'up' && before.state === 'down') state.reconnected()
   }
 
   function running (): { channels: Channels, calls: NodeCalls } {
