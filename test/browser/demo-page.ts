@@ -12,6 +12,8 @@ export interface DemoPage {
   readonly traffic: Traffic
   readonly log: Locator
   readonly banner: Locator
+  /** Resolves with two readings of the banner's countdown to one and the same try, the second smaller. */
+  countdown (): Promise<readonly [number, number]>
   readonly composer: Locator
   readonly typing: Locator
   readonly status: Locator
@@ -33,6 +35,20 @@ export interface DemoPage {
   marked (): Promise<boolean>
 }
 
+/** While it tries, the banner shows no number: one behind that belongs to the next try. */
+const COUNTDOWN = `new Promise((resolve, reject) => {
+  const banner = document.querySelector('[role=status][aria-label=Connection]')
+  let before = NaN
+  function look () {
+    const now = Number(/(\\d+)\\s?s/.exec(banner.textContent)?.[1])
+    if (now < before) resolve([before, now])
+    before = now
+  }
+  new MutationObserver(look).observe(banner, { subtree: true, childList: true, characterData: true })
+  look()
+  setTimeout(() => reject(new Error('it does not count down')), 20_000)
+})`
+
 export function demoPage (page: Page, url: string): DemoPage {
   const messages = page.locator('[data-message]')
   const rooms = page.getByRole('navigation', { name: 'Rooms' })
@@ -43,6 +59,7 @@ export function demoPage (page: Page, url: string): DemoPage {
     traffic: recordTraffic(page),
     log: page.getByRole('log', { name: 'Messages' }),
     banner: page.getByRole('status', { name: 'Connection' }),
+    countdown: () => page.evaluate(COUNTDOWN),
     composer,
     typing: page.locator('[data-typing]'),
     status: page.getByRole('combobox', { name: 'Your status' }),

@@ -23,6 +23,8 @@ await t.test('the server dies', async (t) => {
     await bob.message('from bob', 'pending').waitFor()
     t.strictSame(await ann.texts(), ['before', 'first', 'second'])
     t.strictSame(await bob.texts(), ['before', 'from bob'])
+    const [earlier, later] = await ann.countdown()
+    t.ok(later < earlier, `it counts down to the next try: ${earlier} s, ${later} s`)
   })
 
   await t.test('and arrives once it is back: exactly once, in order, at everybody, without a reload', async (t) => {
