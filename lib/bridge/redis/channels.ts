@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.js'
+import type { Position } from '../../protocol/position.js'
 import { BridgeError, REMOVAL_WINDOW } from '../bridge.js'
 import type { BridgeHandlers, ChannelEvent, ChannelListener, ChannelName, SubscribeOptions, Subscription } from '../bridge.js'
 import { ListenerQueue } from '../listener-queue.js'
@@ -6,7 +7,7 @@ import type { Subscriptions } from './connections.js'
 import { readEnvelope } from './envelope.js'
 import type { Envelope } from './envelope.js'
 import { LogFollower } from './follower.js'
-import type { Head, LogStore } from './log-store.js'
+import type { Continuation, Head, LogStore } from './log-store.js'
 import type { Names } from './names.js'
 import { PresenceFollower } from './presence-follower.js'
 import type { PlacedSnapshot, PresencePlace } from './presence-follower.js'
@@ -33,9 +34,21 @@ const REPAIR = 200
 /** How long the fan-out of a change of presence may be late before the store is asked, in ms. */
 const PATIENCE = 500
 
+/**
+ * How often what is followed is read only so that the store keeps it, in ms: rooms without an entry have a third of the time for which
+ * their heads are kept (log.lua), all others a third of the day that a head is kept at least.
+ */
+const KEEP_UNWRITTEN = 5 * 60 * 1000
+const KEEP = 8 * 60 * 60 * 1000
+
+/** How often it is looked for what has to be kept, in ms. */
+const KEEP_ROUND = 30_000
+
 /** A channel this node follows. */
 interface Followed {
   readonly queue: ListenerQueue
+  /** When its log was read last, by this node's clock. */
+  read: number
   /** Absent until the head is known. */
   log?: LogFollower
   presence?: PresenceFollower
@@ -53,6 +66,7 @@ export class Channels {
   readonly #repairs = new Map<Subscriptions, Repairs<ChannelName>>()
   /** Repairs that failed: it may be that nothing else ever shows what is missing. */
   readonly #retries: Retries<ChannelName>
+  #cancelRound: (() => void) | null = null
 
   constructor (options: ChannelsOptions) {
     this.#options = options
@@ -64,12 +78,13 @@ export class Channels {
   }
 
   async subscribe (channel: ChannelName, { presence: withPresence }: SubscribeOptions, listener: ChannelListener): Promise<Subscription> {
-    const { names, logs, presence, subscriberOf, handlers } = this.#options
+    const { clock, names, logs, presence, subscriberOf, handlers } = this.#options
     this.#end(channel)
     const name = names.channel(channel)
     const queue = new ListenerQueue(withPresence, listener, (error) => handlers.onError?.(error))
-    const followed: Followed = { queue, early: false }
+    const followed: Followed = { queue, early: false, read: clock.now() }
     this.#followed.set(channel, followed)
+    this.#keepAll()
     this.#byName.set(name, channel)
     const unsubscribe = async (): Promise<void> => {
       if (this.#followed.get(channel) !== followed) return
@@ -126,6 +141,7 @@ export class Channels {
   }
 
   close (): void {
+    this.#cancelRound?.()
     this.#retries.close()
     for (const repairs of this.#repairs.values()) repairs.close()
     for (const channel of [...this.#followed.keys()]) this.#end(channel)
@@ -140,7 +156,11 @@ export class Channels {
       // That the store cannot be reached is known already.
       if (!(error instanceof BridgeError)) handlers.onError?.(error)
     }
-    followed.log = new LogFollower({ from: head, removals, deliver, failed, read: (from) => logs.continue(channel, from, REPAIR) })
+    const readLog = (from: Position): Promise<Continuation> => {
+      followed.read = clock.now()
+      return logs.continue(channel, from, REPAIR)
+    }
+    followed.log = new LogFollower({ from: head, removals, deliver, failed, read: readLog })
     if (snapshot !== undefined) {
       const read = (known: PresencePlace): Promise<PlacedSnapshot | null> => presence.changed(channel, known)
       followed.presence = new PresenceFollower({ clock, from: snapshot, patience: PATIENCE, timeout, deliver, failed, read })
@@ -148,6 +168,19 @@ export class Channels {
     if (!followed.early) return
     followed.log.repair()
     followed.presence?.repair()
+  }
+
+  /** A head that ran out would look like one that was lost, and everybody would be told. */
+  #keepAll (): void {
+    const { clock } = this.#options
+    this.#cancelRound ??= clock.timeout(() => {
+      this.#cancelRound = null
+      const now = clock.now()
+      for (const [channel, { log, read }] of this.#followed) {
+        if (now - read >= (log?.position.offset === 0 ? KEEP_UNWRITTEN : KEEP)) this.#plan(channel)
+      }
+      if (this.#followed.size > 0) this.#keepAll()
+    }, KEEP_ROUND)
   }
 
   #plan (channel: ChannelName): void {

@@ -5,7 +5,9 @@
 -- Entry: its id is <offset>-0; fields c chain, p the chain before it, t its time, k its kind, d its data, in this order.
 
 local META, LOG = KEYS[1], KEYS[2]
-local DAY = 24 * 60 * 60 * 1000
+-- How long the head of a log without any entry is kept. Whoever may join rooms of any name leaves one for each, so a room's goes soon, unless
+-- a node follows it and asks for it; no position is ever taken for that of the log that begins next, since that has another epoch.
+local UNWRITTEN = string.find(META, '{r:', 1, true) and 15 * 60 * 1000 or 24 * 60 * 60 * 1000
 
 -- A number as Redis and positions write it; tostring gives up at 14 digits.
 local function int (number)
@@ -36,7 +38,7 @@ local function open (epoch)
   end
   if not head then
     redis.call('DEL', LOG)
-    head = { e = epoch, o = 0, c = '0', s = 0, r = 0, m = DAY }
+    head = { e = epoch, o = 0, c = '0', s = 0, r = 0, m = UNWRITTEN }
     writeHead(head)
   end
   redis.call('PEXPIRE', META, int(head.m))

@@ -7,7 +7,7 @@
 
 openRoom(ARGV[1])
 if version == 0 and epoch ~= '' then redis.call('HSET', ROOM, 'head', epoch .. ' 0 ' .. chain .. ' ' .. int(members)) end
-redis.call('PEXPIRE', ROOM, KEPT)
+keep()
 local reply = { epoch, int(version), chain }
 if epoch == ARGV[2] and int(version) == ARGV[3] and chain == ARGV[4] then return reply end
 local fields = redis.call('HGETALL', ROOM)

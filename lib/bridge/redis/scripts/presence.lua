@@ -6,7 +6,8 @@
 -- All of it is one key, so that it is lost as a whole or not at all, and the counts are never parted from what they count.
 
 local ROOM = KEYS[1]
-local KEPT = 24 * 60 * 60 * 1000
+-- For how long: as log.lua has it where nobody is in the room.
+local KEPT, EMPTY = 24 * 60 * 60 * 1000, 15 * 60 * 1000
 local MAX_ENVELOPE = 256 * 1024
 
 local epoch, version, chain, members
@@ -33,6 +34,10 @@ end
 local function writeMember (user, member)
   redis.call('HSET', ROOM, 'm:' .. user, int(member.devices) .. ' ' .. int(member.leaves) .. ' ' .. member.keeper .. ' ' ..
     int(member.stamp) .. '\n' .. member.status .. '\n' .. member.meta)
+end
+
+local function keep ()
+  redis.call('PEXPIRE', ROOM, members > 0 and KEPT or EMPTY)
 end
 
 local function seal (call)
@@ -65,6 +70,6 @@ local function finish (call, publish, channel)
   seal(call)
   if #envelopes == 0 then return end
   redis.call('HSET', ROOM, 'head', epoch .. ' ' .. int(version) .. ' ' .. chain .. ' ' .. int(members))
-  redis.call('PEXPIRE', ROOM, KEPT)
+  keep()
   for _, envelope in ipairs(envelopes) do redis.pcall(publish, channel, envelope) end
 end
