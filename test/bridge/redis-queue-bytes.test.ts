@@ -6,6 +6,7 @@ import { BridgeError, roomChannel } from '../../lib/bridge/bridge.js'
 import { LogStore } from '../../lib/bridge/redis/log-store.js'
 import { createNames } from '../../lib/bridge/redis/names.js'
 import { Store } from '../../lib/bridge/redis/store.js'
+import type { StoreOptions } from '../../lib/bridge/redis/store.js'
 import { systemClock } from '../../lib/clock.js'
 import { startRedis } from '../helpers/redis.js'
 import { until } from '../helpers/until.js'
@@ -20,11 +21,11 @@ const MANY = 40
 
 const { admin, port } = await startRedis(t)
 
-async function connect (t: Test, prefix: string): Promise<{ store: Store, logs: LogStore }> {
+async function connect (t: Test, prefix: string, bounds: Partial<StoreOptions> = { maxBytes: MAX_BYTES }): Promise<{ store: Store, logs: LogStore }> {
   const client = new Redis({ port })
   t.teardown(() => client.disconnect())
   await once(client, 'ready')
-  const store = new Store({ client, clock: systemClock, timeout: TIMEOUT, maxBytes: MAX_BYTES, fanOut: () => 'PUBLISH' })
+  const store = new Store({ client, clock: systemClock, timeout: TIMEOUT, fanOut: () => 'PUBLISH', ...bounds })
   return { store, logs: new LogStore({ clock: systemClock, names: createNames(prefix, 0), storeOf: () => store }) }
 }
 
@@ -90,9 +91,11 @@ await t.test('what was given up before it was sent takes no room any more', asyn
 })
 
 await t.test('calls that find out whether Redis is there are not refused for it', async (t) => {
-  const { store } = await connect(t, 'probe')
-  await admin.client('PAUSE', TIMEOUT / 2, 'ALL')
-  const sent = Array.from({ length: MANY }, () => outcome(store.publish('channel', CONTENT)))
-  t.equal(String(await store.run({ source: 'return ARGV[1]', sha: '0'.repeat(40) }, [], ['here'], true)), 'here')
-  t.same(counts(await Promise.all(sent)), { done: FITTING, unavailable: MANY - FITTING })
+  for (const bounds of [{ maxBytes: MAX_BYTES }, { maxPending: FITTING }]) {
+    const { store } = await connect(t, 'probe', bounds)
+    await admin.client('PAUSE', TIMEOUT / 2, 'ALL')
+    const sent = Array.from({ length: MANY }, () => outcome(store.publish('channel', CONTENT)))
+    t.equal(String(await store.run({ source: 'return ARGV[1]', sha: '0'.repeat(40) }, [], [CONTENT], true)), CONTENT)
+    t.same(counts(await Promise.all(sent)), { done: FITTING, unavailable: MANY - FITTING })
+  }
 })
