@@ -3,6 +3,8 @@ import type { Test } from 'tap'
 import { roomChannel } from '../../lib/bridge/bridge.js'
 import type { Bridge, ChannelName, ControlCommand } from '../../lib/bridge/bridge.js'
 import { createRendezvous } from '../../lib/bridge/redis/rendezvous.js'
+import { startNode } from '../helpers/node-process.js'
+import { mirror } from '../helpers/presence-mirror.js'
 import { bridgeOf } from '../helpers/redis-nodes.js'
 import { startRedis } from '../helpers/redis.js'
 import type { RedisServer } from '../helpers/redis.js'
@@ -19,8 +21,8 @@ interface List {
   readonly option: { readonly shards: readonly string[], readonly prefix: string, readonly timeout: string, readonly probe: string, readonly lease: string }
 }
 
-async function startList (t: Test): Promise<List> {
-  const servers = await Promise.all([startRedis(t), startRedis(t), startRedis(t)])
+async function startList (t: Test, ...args: readonly string[]): Promise<List> {
+  const servers = await Promise.all([startRedis(t, ...args), startRedis(t, ...args), startRedis(t, ...args)])
   const names = servers.map(({ port }) => `127.0.0.1:${port}`)
   const place = createRendezvous(names)
   const at = (subject: string): RedisServer => {
@@ -91,4 +93,34 @@ await t.test('commands go on while a server is away that has nothing to do with 
     await until('both begin it', () => [near, far].every(({ begun }) => begun.includes('dave')))
     t.equal(near.bridge.status().state, 'down')
   })
+})
+
+await t.test('a node that dies while a server is away is swept from the others at once, and from that one when it is back', async (t) => {
+  const list = await startList(t, '--appendonly', 'yes', '--appendfsync', 'always')
+  const [here, away] = [list.roomOf(list.control), list.roomOf(list.other)]
+  const { bridge } = await start(t, list)
+  const victim = await startNode(t, list.option)
+  await victim.attach([here, away].map((channel) => ({ channel, userId: 'ghost', connectionId: 'c' })))
+  const rooms = await Promise.all([here, away].map((channel) => mirror(bridge, channel)))
+  const left = (): string[][] => rooms.map((room) => room.changes('left'))
+  await list.other.kill()
+  await victim.kill()
+  await until('it has left the room that can be reached', () => left()[0]?.length === 1, 8_000)
+  t.same(left(), [['ghost'], []])
+  await list.other.restart()
+  await until('it has left the other one', async () => (await bridge.presenceRead(away)).members.length === 0, 8_000)
+  t.same(rooms[0]?.changes('left'), ['ghost'], 'once')
+})
+
+await t.test('what a server has lost is given back to it while another one is away', async (t) => {
+  const list = await startList(t)
+  const { bridge } = await start(t, list)
+  const here = list.roomOf(list.control)
+  await Promise.all([here, list.roomOf(list.other)].map((channel) => bridge.presenceAttach(channel, 'alice', 'c', Infinity)))
+  await list.other.kill()
+  await until('it is noticed', () => bridge.status().state === 'down')
+  // All but the registry, which may be there too.
+  const { admin } = list.control
+  await admin.del(...(await admin.keys('*')).filter((key) => !key.includes('{s:nodes}')))
+  await until('she is there again', async () => (await bridge.presenceRead(here)).members.length === 1, 8_000)
 })

@@ -1,14 +1,16 @@
 import { BridgeError } from '../../lib/bridge/bridge.js'
+import type { NodeAnswer, NodeInit, NodeOrder } from './node-process.js'
 import { redisBridge } from './redis-bridge.js'
-import type { NodeAnswer, NodeOrder } from './node-process.js'
+import { bridgeOf } from './redis-nodes.js'
 import { QUIET } from './quiet.js'
 
 /*
  * A node in a process of its own, for tests that kill it: carries out what its parent says. Ends with its parent.
  */
 
-const [port = '', prefix = '', lease = ''] = process.argv.slice(2)
-const bridge = redisBridge({ port: Number(port), prefix, lease: Number(lease) })
+const [json = ''] = process.argv.slice(2)
+const init: NodeInit = JSON.parse(json)
+const bridge = 'shards' in init ? bridgeOf(init) : redisBridge(init)
 
 function answer (message: NodeAnswer): void {
   process.send?.(message)

@@ -12,6 +12,9 @@ export interface Attachment {
   readonly connectionId: string
 }
 
+/** With a Redis, or a list of them as the option has it. */
+export type NodeInit = RedisBridgeInit | { readonly shards: readonly string[], readonly prefix: string, readonly lease: string }
+
 type Order =
   | { readonly type: 'attach', readonly members: readonly Attachment[] }
   | { readonly type: 'detach', readonly members: readonly Attachment[], readonly linger: number }
@@ -37,9 +40,9 @@ export interface NodeProcess {
   resume (): void
 }
 
-export async function startNode (t: Test, { port, prefix, lease }: RedisBridgeInit): Promise<NodeProcess> {
+export async function startNode (t: Test, init: NodeInit): Promise<NodeProcess> {
   const program = fileURLToPath(new URL('bridge-node.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', program, String(port), prefix, String(lease)], {
+  const child = spawn(process.execPath, ['--import', 'tsx', program, JSON.stringify(init)], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })
   endWithTests(child)

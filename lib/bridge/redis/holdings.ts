@@ -137,12 +137,12 @@ export class Holdings {
     }))
   }
 
-  /** Whether the lists are still there; renews them. */
+  /** Renews the lists. False: one is gone; of a Redis that cannot be asked that is not known. */
   async renew (): Promise<boolean> {
     const stores = [...this.#begun]
     const key = holdingsKey(this.#options.names, nameOf(this.#incarnation))
-    const found = await Promise.all(stores.map((store) => store.run(HOLD, [key], [KEPT, 0])))
-    return found.every((reply) => String(reply) === 'ok')
+    const found = await Promise.allSettled(stores.map((store) => store.run(HOLD, [key], [KEPT, 0])))
+    return found.every((result) => result.status === 'rejected' || String(result.value) === 'ok')
   }
 
   /** The next ones of an endless round over all that is held. */

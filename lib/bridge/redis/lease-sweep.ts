@@ -51,14 +51,16 @@ export class Sweeper {
     for (const name of dead) {
       if (this.#running.has(name) || this.#closed) continue
       this.#running.add(name)
-      this.#take(name).catch((error: unknown) => {
-        if (!this.#closed) this.#options.failed(error)
-      }).finally(() => this.#running.delete(name))
+      this.#take(name).catch((error: unknown) => this.#failed(error)).finally(() => this.#running.delete(name))
     }
   }
 
   close (): void {
     this.#closed = true
+  }
+
+  #failed (error: unknown): void {
+    if (!this.#closed) this.#options.failed(error)
   }
 
   async #take (name: string): Promise<void> {
@@ -68,7 +70,15 @@ export class Sweeper {
     if (incarnation !== null && !await this.#claim(name)) return
     let left = false
     if (incarnation !== null) {
-      for (const store of stores()) if (!await this.#takeFrom(store, incarnation, name)) left = true
+      for (const store of stores()) {
+        try {
+          if (!await this.#takeFrom(store, incarnation, name)) left = true
+        } catch (error) {
+          // One that is away leaves the others to be swept, and itself for later.
+          left = true
+          this.#failed(error)
+        }
+      }
     }
     if (!left && !this.#closed) await service().command('hdel', names.service('nodes', 'dead'), name)
   }

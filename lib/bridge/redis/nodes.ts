@@ -118,9 +118,11 @@ export class NodeState {
       this.#lease.lost(incarnation)
       return
     }
-    await this.#holdings.release()
+    // Each by itself: one Redis of a list that is away keeps nothing from the others.
+    const released = this.#holdings.release()
     const round = this.#holdings.next(Math.max(MIN_ROUND, Math.ceil(this.#holdings.size / ROUND)))
-    await Promise.all(round.map(async (holding) => await this.#renew(holding)))
+    const results = await Promise.allSettled([released, ...round.map(async (holding) => await this.#renew(holding))])
+    for (const result of results) if (result.status === 'rejected') report(result.reason, this.#options.failed)
   }
 
   async #renew (holding: Holding): Promise<void> {
