@@ -1,5 +1,8 @@
 import { spawn } from 'node:child_process'
+import { chmodSync, cpSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
@@ -9,13 +12,15 @@ import { findProgram } from '../scripts/provision.js'
 import { createApp } from './helpers/app.js'
 import type { TestApp } from './helpers/app.js'
 import type { ServerFrame } from './helpers/client.js'
+import { deleteWithTests, endWithTests } from './helpers/leftovers.js'
 import { startProxy } from './helpers/proxy.js'
 import { freePort } from './helpers/free-port.js'
 import { startRedis } from './helpers/redis.js'
 
 const python = findProgram('python3') ?? ''
-const folder = fileURLToPath(new URL('../examples/python', import.meta.url))
-const scripts = fileURLToPath(new URL('../lib/bridge/redis/scripts', import.meta.url))
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = join(root, 'examples/python')
+const scripts = join(root, 'lib/bridge/redis/scripts')
 
 const rooms: NonNullable<RealtimeOptions['rooms']> = {
   'chat:{id}': { join: () => true, publish: 'members', history: { size: 1_000, ttl: '1h' } },
@@ -29,7 +34,7 @@ const node: TestApp = await createApp(t, { rooms, redis: { url: redisUrl, prefix
 
 interface Program {
   readonly child: ChildProcessWithoutNullStreams
-  /** Every line it printed, as JSON. */
+  /** Every line of JSON it printed. */
   readonly lines: ServerFrame[]
   /** The next line that fits. */
   next (wants: (line: ServerFrame) => boolean): Promise<ServerFrame>
@@ -38,13 +43,12 @@ interface Program {
   readonly errors: () => string
 }
 
-function run (t: Test, args: readonly string[], env: Record<string, string> = {}): Program {
-  const child = spawn(python, args, {
-    cwd: folder,
-    env: {
-      PATH: process.env.PATH, REDIS_URL: redisUrl, REALTIME_PREFIX: prefix, REALTIME_SCRIPTS: scripts, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1', ...env
-    }
+function run (t: Test, args: readonly string[], env: Record<string, string> = {}, program = python, cwd = folder): Program {
+  const child = spawn(program, args, {
+    cwd,
+    env: { PATH: process.env.PATH, REDIS_URL: redisUrl, REALTIME_PREFIX: prefix, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1', ...env }
   })
+  endWithTests(child)
   t.teardown(() => child.kill('SIGKILL'))
   let errors = ''
   child.stderr.on('data', (data) => { errors += String(data) })
@@ -52,6 +56,8 @@ function run (t: Test, args: readonly string[], env: Record<string, string> = {}
   const waiting = new Set<() => void>()
   let read = 0
   createInterface({ input: child.stdout }).on('line', (line) => {
+    // The log of a service.
+    if (!line.startsWith('{')) return
     lines.push(JSON.parse(line))
     for (const look of [...waiting]) look()
   })
@@ -80,6 +86,80 @@ function run (t: Test, args: readonly string[], env: Record<string, string> = {}
     }
   }
 }
+
+/** Resolves when a service listens. */
+async function listening (service: Program): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    service.child.stderr.on('data', () => { if (service.errors().includes('Uvicorn running on')) resolve() })
+    void service.ended.then((code) => reject(new Error(`it ended with ${code}: ${service.errors()}`)))
+  })
+}
+
+await t.test('the commands of the README do what it says, from the root of the project', async (t) => {
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8')
+  const commands = [...readme.matchAll(/^```sh\n(.*?)\n```/gms)].map(([, command = '']) => command)
+  // The Python that has the modules, under the name that it has there.
+  const bin = t.testdir({ python3: `#!/bin/sh\nexec '${python}' "$@"\n` })
+  chmodSync(join(bin, 'python3'), 0o755)
+
+  /** The only command with these words, with something else where the README has an example. */
+  function type (words: string, replace: ReadonlyArray<readonly [string, string]> = [], env: Record<string, string> = {}): Program {
+    const [command = '', ...others] = commands.filter((command) => command.includes(words))
+    t.strictSame([others, command === ''], [[], false], words)
+    let line = command
+    for (const [example, value] of replace) {
+      t.ok(line.includes(example), `${words}: ${example}`)
+      line = line.replace(example, value)
+    }
+    return run(t, ['-c', `exec ${line}`], { PATH: `${bin}:${process.env.PATH}`, ...env }, 'sh', root)
+  }
+
+  const publisher = type('publisher.py')
+  t.equal(await publisher.ended, 0, publisher.errors())
+  t.match(publisher.lines, [{ duplicate: false }, { duplicate: true }])
+
+  const port = String(await freePort())
+  const service = type('notify:app', [['8000', port]])
+  await listening(service)
+  const shipment = type('curl', [['8000', port]])
+  t.equal(await shipment.ended, 0, shipment.errors())
+  t.match(shipment.lines, [{ position: String, duplicate: false }])
+  service.child.kill('SIGINT')
+  await service.ended
+
+  const client = type('client.py', [['TOKEN=... ', ''], ['ws://127.0.0.1:3000/realtime', node.wsUrl]], { TOKEN: node.token('reader') })
+  await client.next(({ type, roomId }) => type === 'joined' && roomId === 'chat:42')
+  const { messages } = await node.app.realtime.history('chat:42')
+  t.same(messages.map(({ content }) => content), [{ text: 'Hello from Python' }])
+  client.child.stdin.write('a line\n')
+  t.match(await client.next(({ type }) => type === 'message'), { content: { text: 'a line' }, userId: 'reader' })
+})
+
+await t.test('the scripts are found where the package is', async (t) => {
+  // Outside of the project, which has them itself.
+  const outside = realpathSync(mkdtempSync(join(tmpdir(), 'python-')))
+  deleteWithTests(outside)
+  t.teardown(() => rmSync(outside, { recursive: true }))
+  const [app, other] = [join(outside, 'app'), join(outside, 'other')]
+  const installed = join(app, 'node_modules/fastify-realtime/dist/lib/bridge/redis/scripts')
+  cpSync(scripts, installed, { recursive: true })
+  for (const place of [join(app, 'service'), other]) cpSync(join(folder, 'realtime.py'), join(place, 'realtime.py'))
+  const find = (cwd: string, modules: string, env: Record<string, string> = {}): Program => {
+    return run(t, ['-c', 'import json, realtime; print(json.dumps({"found": str(realtime.find_scripts())}))'], { PYTHONPATH: modules, ...env }, python, cwd)
+  }
+  for (const [what, { lines, ended, errors }, found] of [
+    ['in the project', find(outside, folder), scripts],
+    ['above the file', find(outside, join(app, 'service')), installed],
+    ['above the folder in which it runs', find(join(app, 'node_modules'), other), installed],
+    ['where a variable says', find(app, folder, { REALTIME_SCRIPTS: '/opt/scripts' }), '/opt/scripts']
+  ] as const) {
+    t.equal(await ended, 0, `${what} ${errors()}`)
+    t.same(lines, [{ found }], what)
+  }
+  const nowhere = find(outside, other)
+  t.equal(await nowhere.ended, 1)
+  t.match(nowhere.errors(), /FileNotFoundError: .*REALTIME_SCRIPTS/)
+})
 
 await t.test('the publisher: twice under one key is once', async (t) => {
   const alice = await node.connect('alice')
@@ -119,11 +199,7 @@ await t.test('a name that could be mistaken for another is refused', async (t) =
 
 await t.test('the service tells the room and the user, once for each key', async (t) => {
   const port = await freePort()
-  const service = run(t, ['-m', 'uvicorn', 'notify:app', '--port', String(port), '--no-access-log'])
-  await new Promise<void>((resolve, reject) => {
-    service.child.stderr.on('data', (data) => { if (String(data).includes('Uvicorn running on')) resolve() })
-    void service.ended.then((code) => reject(new Error(`it ended with ${code}: ${service.errors()}`)))
-  })
+  await listening(run(t, ['-m', 'uvicorn', 'notify:app', '--port', String(port), '--no-access-log']))
   const ship = async (key: string, carrier: string): Promise<{ status: number, body: ServerFrame }> => {
     const response = await fetch(`http://127.0.0.1:${port}/shipments`, {
       method: 'POST',
@@ -135,12 +211,12 @@ await t.test('the service tells the room and the user, once for each key', async
   const [ann, bob] = [await node.connect('ann'), await node.connect('bob')]
   await bob.request({ type: 'join', roomId: 'orders:live' })
   await ann.settled()
-  const first = await ship('s-1', 'pigeon')
+  const first = await ship('s-2', 'pigeon')
   t.equal(first.status, 201)
   t.match(await bob.next('message'), { event: 'shipped', userId: null, content: { orderId: 5, carrier: 'pigeon' }, position: first.body.position })
   t.match(await ann.next('direct'), { event: 'shipped', userId: null, content: { orderId: 5, carrier: 'pigeon' } })
-  t.same(await ship('s-1', 'pigeon'), { status: 201, body: { ...first.body, duplicate: true } })
-  t.equal((await ship('s-1', 'snail')).status, 409)
+  t.same(await ship('s-2', 'pigeon'), { status: 201, body: { ...first.body, duplicate: true } })
+  t.equal((await ship('s-2', 'snail')).status, 409)
   t.equal((await ship('', 'pigeon')).status, 422)
   for (const client of [ann, bob]) await client.settled()
   t.equal(bob.all('message').length, 1)
@@ -210,7 +286,8 @@ await t.test('the client is told of a gap, and goes on behind it', async (t) => 
   t.match(await client.next(({ content }) => content === 'behind it'), { roomId: 'orders:live' })
 })
 
-await t.test('a client that may not come in stops', async (t) => {
-  const client = run(t, ['client.py', `${node.wsUrl}`, 'secret'], { TOKEN: node.token('py') })
+await t.test('a room that may not be joined is told of, and the client goes on', async (t) => {
+  const client = run(t, ['client.py', `${node.wsUrl}`, 'secret', 'orders:live'], { TOKEN: node.token('py') })
   t.match(await client.next(({ type }) => type === 'error'), { roomId: 'secret', code: 'forbidden' })
+  t.match(await client.next(({ type }) => type === 'joined'), { roomId: 'orders:live' })
 })

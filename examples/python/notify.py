@@ -1,6 +1,6 @@
 """A service of its own, in Python, that speaks to the pages of the application.
 
-uvicorn notify:app --port 8000
+python3 -m uvicorn notify:app --port 8000
 """
 
 import os

@@ -13,7 +13,9 @@ import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-SCRIPTS = Path(os.environ.get('REALTIME_SCRIPTS', 'node_modules/fastify-realtime/dist/lib/bridge/redis/scripts'))
+# Where the scripts of the servers are in an application that has the package installed, and in the package's own repository.
+INSTALLED = 'node_modules/fastify-realtime/dist/lib/bridge/redis/scripts'
+SOURCE = 'lib/bridge/redis/scripts'
 
 MINUTE = 60 * 1000
 DAY = 24 * 60 * MINUTE
@@ -31,10 +33,21 @@ class Conflict(Exception):
     """The key was used before, with other content."""
 
 
+def find_scripts():
+    """The folder that REALTIME_SCRIPTS names, or the nearest one above this file or else above the working directory."""
+    if 'REALTIME_SCRIPTS' in os.environ:
+        return Path(os.environ['REALTIME_SCRIPTS'])
+    for folder in (*Path(__file__).resolve().parents, Path.cwd(), *Path.cwd().parents):
+        for place in (INSTALLED, SOURCE):
+            if (folder / place / 'append.lua').is_file():
+                return folder / place
+    raise FileNotFoundError(f'no folder above {__file__} or {Path.cwd()} has {INSTALLED}; REALTIME_SCRIPTS can name it')
+
+
 class Realtime:
     """Can be shared by threads."""
 
-    def __init__(self, url='redis://localhost:6379/0', prefix='realtime', scripts=SCRIPTS):
+    def __init__(self, url='redis://localhost:6379/0', prefix='realtime', scripts=None):
         # A call whose answer was lost is made again: the same batch is appended once.
         self._redis = redis.Redis.from_url(
             url, decode_responses=True, socket_timeout=5, socket_connect_timeout=5, retry=Retry(ExponentialBackoff(cap=1, base=0.05), 3),
@@ -42,8 +55,9 @@ class Realtime:
         db = self._redis.connection_pool.connection_kwargs.get('db', 0)
         # Pub/Sub knows no databases, so the number is part of every name.
         self._base = f'{prefix}@{db}' if db else prefix
+        folder = Path(scripts) if scripts else find_scripts()
         # log.lua holds what the scripts of a log have in common.
-        self._append = self._redis.register_script('\n'.join((scripts / f'{name}.lua').read_text() for name in ('log', 'append')))
+        self._append = self._redis.register_script('\n'.join((folder / f'{name}.lua').read_text() for name in ('log', 'append')))
 
     def notify_room(self, room_id, event, content, key=None, user_id=None):
         """Publishes to everyone in a room. Once, however often it is called with the same key."""
