@@ -160,8 +160,8 @@ export interface RealtimeStats {
   /** Frames delivered since the start. */
   readonly messagesOut: number
   /**
-   * What nodes heard by Redis and dropped since the start, because it made no sense: somebody else publishes to these channels, or a
-   * newer version does. 0 on one node.
+   * What nodes heard by Redis and dropped since the start, because it made no sense or repeated what had just come: somebody else publishes
+   * to these channels, or a newer version does. 0 on one node.
    */
   readonly envelopesDropped: number
   /** Bytes waiting to be written to sockets. */

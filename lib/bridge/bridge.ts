@@ -29,7 +29,10 @@ export interface Bridge {
   /** Ends timers and connections that the bridge made. Calls after it reject with `unavailable`. */
   close (): Promise<void>
   status (): BridgeStatus
-  /** How much of what this node heard by its channels was dropped since the start, because it made no sense: it came from somebody else. */
+  /**
+   * How much of what this node heard by its channels was dropped since the start, because it made no sense, or had been heard a little
+   * before: it came from somebody else.
+   */
   dropped (): number
 
   /**

@@ -70,7 +70,7 @@ const schema = {
         users: { ...count, description: 'Users with at least one connection, added up in the same way' },
         messagesIn: count,
         messagesOut: count,
-        envelopesDropped: { ...count, description: 'What nodes heard from elsewhere and dropped, because it made no sense' },
+        envelopesDropped: { ...count, description: 'What nodes heard from elsewhere and dropped, because it made no sense or was repeated' },
         outboxBytes: count,
         eventLoopDelay: { type: 'object', properties: { mean: milliseconds, p99: milliseconds, max: milliseconds } },
         unreachable: { type: 'array', items: { type: 'string' }, description: 'Nodes that did not answer' },

@@ -31,11 +31,11 @@ await t.test('what others publish to a channel disturbs nobody', async (t) => {
   await until('all garbage is dropped', async () => (await dropped()).every((count) => count === 2 * garbage.length))
 
   for (const replayed of genuine.slice(0, 50)) await redis.admin.publish(CHANNEL, replayed)
-  for (const replayed of genuine.slice(0, 50).toReversed()) await redis.admin.publish(CHANNEL, replayed)
+  for (const replayed of genuine.slice(-50).toReversed()) await redis.admin.publish(CHANNEL, replayed)
   await ledger.progress(50)
   const counts = await ledger.close()
   t.comment(garbage.length, await dropped(), counts)
   t.match(counts, PERFECT)
   t.same(new Set(Object.values(counts.resets)), new Set([0]))
-  t.same(await dropped(), nodes.map(() => 2 * garbage.length), 'what is repeated is nothing new, but no nonsense')
+  for (const count of await dropped()) t.ok(count > 2 * garbage.length, 'what is repeated counts as well')
 })

@@ -106,7 +106,7 @@ export class Channels {
     }
   }
 
-  /** What the subscriber heard. False: it was nothing. */
+  /** What the subscriber heard. False: it was nothing, or nothing new. */
   receive (name: string, payload: Buffer): boolean {
     const channel = this.#byName.get(name)
     const followed = channel === undefined ? undefined : this.#followed.get(channel)
@@ -206,7 +206,7 @@ export class Channels {
     if (envelope.kind === 'volatile') for (const payload of envelope.payloads) queue.deliver({ type: 'volatile', payload })
     else if (envelope.kind === 'typing') queue.deliver({ type: 'typing', userId: envelope.userId, typing: envelope.typing })
     else if (log === undefined) followed.early = true
-    else if (envelope.kind === 'log') log.receive(envelope)
+    else if (envelope.kind === 'log') return log.receive(envelope)
     else if (presence !== undefined) return presence.receive(envelope.body)
     return true
   }

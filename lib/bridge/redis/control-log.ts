@@ -89,8 +89,8 @@ export class ControlLog {
   receive (payload: Buffer): boolean {
     const envelope = readEnvelope(payload)
     if (envelope?.kind !== 'log') return false
-    if (this.#follower === null) this.#early = true
-    else this.#follower.receive(envelope)
+    if (this.#follower !== null) return this.#follower.receive(envelope)
+    this.#early = true
     return true
   }
 

@@ -21,6 +21,13 @@ export interface LogFollowerOptions {
 /** Positions remembered, to tell an old envelope from one of another history. */
 const REMEMBERED = 64
 
+/** A place in the log up to which everything was delivered. */
+interface Passed {
+  readonly chain: string
+  /** A fan-out has come that ends here; until then it may be late, and what it brings have been read. */
+  heard: boolean
+}
+
 /** Users whose last removal is remembered: as many as the store remembers. */
 const REMEMBERED_REMOVALS = CONTROL_RETENTION.size
 
@@ -31,8 +38,8 @@ const REMEMBERED_REMOVALS = CONTROL_RETENTION.size
 export class LogFollower {
   readonly #options: LogFollowerOptions
   #last: Position
-  /** Chains of the entries delivered last, by offset. */
-  readonly #known = new Map<number, string>()
+  /** The places that were passed last, by offset. */
+  readonly #known = new Map<number, Passed>()
   /** Where each user was removed last, as far as that was delivered: what is removed twice may have come back in between. */
   readonly #removed = new Map<string, Position>()
   /** The reading that is under way. */
@@ -51,19 +58,23 @@ export class LogFollower {
     return this.#last
   }
 
-  receive ({ before, end, entries }: LogEnvelope): void {
-    if (this.#ended) return
-    if (this.#repairing !== null) {
-      this.#dirty = true
-      return
+  /** False: it was heard before. */
+  receive ({ before, end, entries }: LogEnvelope): boolean {
+    if (this.#ended) return true
+    // A log that was rolled back may bring it again by right, so that a read under way has to be made once more.
+    if (this.#repairing !== null) this.#dirty = true
+    const passed = before.epoch === this.#last.epoch ? this.#known.get(end.offset) : undefined
+    if (passed?.chain === end.chain) {
+      const repeated = passed.heard
+      passed.heard = true
+      return !repeated
     }
+    if (this.#repairing !== null) return true
     if (samePosition(before, this.#last)) {
       for (const entry of entries) this.#deliver(entry)
-      this.#advance(end)
-      return
-    }
-    const known = before.epoch === this.#last.epoch && this.#known.get(end.offset) === end.chain
-    if (!known) this.repair()
+      this.#advance(end, true)
+    } else this.repair()
+    return true
   }
 
   /** Makes sure that nothing is missing. */
@@ -111,9 +122,9 @@ export class LogFollower {
   }
 
   /** Entries of unknown kinds are passed over, but have their place: without it what follows them would seem to be missing something. */
-  #advance (position: Position): void {
+  #advance (position: Position, heard = false): void {
     this.#last = position
-    this.#known.set(position.offset, position.chain)
+    this.#known.set(position.offset, { chain: position.chain, heard: heard || this.#known.get(position.offset)?.heard === true })
     const [oldest] = this.#known.keys()
     if (this.#known.size > REMEMBERED && oldest !== undefined) this.#known.delete(oldest)
   }

@@ -56,8 +56,10 @@ interface Waiting {
 export class PresenceFollower {
   readonly #options: PresenceFollowerOptions
   #last: PresencePlace
-  /** Chains at the ends of the fan-outs delivered last, by version. */
+  /** Chains at the ends of the fan-outs delivered last, and of snapshots, by version. */
   readonly #known = new Map<number, string>()
+  /** The same of the fan-outs that came last, whether there was any need of them. */
+  readonly #heard = new Map<number, string>()
   #reads = 0
   /** The reading that is under way. */
   #reading: Promise<void> | null = null
@@ -72,14 +74,16 @@ export class PresenceFollower {
     this.#last = options.from
   }
 
-  /** False: it was nothing. */
+  /** False: it was nothing, or was heard before. */
   receive (body: string): boolean {
     const changes = readChanges(body)
     if (changes === null) return false
     if (this.#ended) return true
+    // Only for the count: a presence that was rolled back may bring it again by right.
+    const repeated = this.#hear(changes)
     if (this.#reading !== null) this.#keep(changes)
     else if (!this.#apply(changes)) this.repair()
-    return true
+    return !repeated
   }
 
   /** Makes sure that nothing is missing. */
@@ -131,6 +135,16 @@ export class PresenceFollower {
 
   #covers ({ epoch, version }: Pick<PresencePlace, 'epoch' | 'version'>): boolean {
     return epoch === this.#last.epoch && version <= this.#last.version
+  }
+
+  /** Whether it was heard before. */
+  #hear ({ epoch, version, chain, events }: Changes): boolean {
+    const last = version + events.length - 1
+    if (epoch === this.#last.epoch && this.#heard.get(last) === chain) return true
+    this.#heard.set(last, chain)
+    const [oldest] = this.#heard.keys()
+    if (this.#heard.size > REMEMBERED && oldest !== undefined) this.#heard.delete(oldest)
+    return false
   }
 
   #keep (changes: Changes): void {
