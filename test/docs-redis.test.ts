@@ -3,7 +3,11 @@ import { Redis } from 'ioredis'
 import t from 'tap'
 import { createEmitter } from '../lib/emitter.js'
 import { createApp } from './helpers/app.js'
+import { QUIET } from './helpers/quiet.js'
+import { startCluster } from './helpers/redis-cluster.js'
+import { bridgeOf } from './helpers/redis-nodes.js'
 import { startRedis } from './helpers/redis.js'
+import { until } from './helpers/until.js'
 
 const text = readFileSync(new URL('../docs/redis.md', import.meta.url), 'utf8')
 
@@ -110,6 +114,29 @@ await t.test('everything that is written and sent is documented, and the documen
   const [[id = '', fields = []] = []] = await server.admin.xrange('realtime@3:{r:chat:1}:log', '-', '+')
   t.match(id, /^1-0$/)
   t.same(fields.filter((_field, index) => index % 2 === 0), ['c', 'p', 't', 'k', 'd'])
+})
+
+await t.test('the documented access rules are enough in a cluster, and a node that loses them says which', async (t) => {
+  const { nodes, masters } = await startCluster(t)
+  const [, rules = ''] = /^ACL SETUSER (realtime .+)$/m.exec(text) ?? []
+  const [, more = ''] = /^In a cluster also `([^`]+)`/m.exec(text) ?? []
+  t.match(more, /^\+/)
+  const allow = async (given: string): Promise<void> => {
+    for (const { admin } of masters) await admin.call('ACL', 'SETUSER', ...given.split(' '))
+  }
+  await allow(rules)
+  await allow(`realtime ${more}`)
+  const bridge = bridgeOf({ cluster: { nodes, options: { redisOptions: { username: 'realtime', password: 'password' } } }, timeout: '3s', probe: '1s' })
+  t.teardown(() => bridge.close())
+  await bridge.start(QUIET)
+  await bridge.subscribe('r:a', { presence: true }, () => {})
+  await bridge.publish({ channel: 'r:a', head: '{"type":"message","content":1', retention: { size: 10, ttl: 60_000 } })
+  await bridge.presenceAttach('r:a', 'ann', 'c', 1)
+  await bridge.userConnect('ann', 'c', 1)
+  t.same((await bridge.control({ type: 'disconnect-user', userId: 'bob', reason: '' }, 2_000)).unreachable, [])
+  for (const { admin } of masters) t.same(await admin.call('ACL', 'LOG'), [], 'nothing was refused')
+  await allow('realtime -cluster|info')
+  await until('it says what it may not do any more', () => /NOPERM.*cluster\|info/.test(bridge.status().reason ?? ''), 8_000)
 })
 
 await t.test('what a script takes is documented', (t) => {

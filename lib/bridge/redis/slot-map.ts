@@ -23,19 +23,28 @@ export interface SlotMapOptions {
   onAnswer (): void
 }
 
+/** What nodes said instead of an answer. */
+interface Refusals {
+  last: string
+}
+
 /** @throws when none of the cluster's nodes answers in time */
 export async function readSlotMap (cluster: Cluster, options: SlotMapOptions): Promise<SlotMap> {
   const masters = cluster.nodes('master')
-  const found = await ask(cluster, masters, options) ?? await ask(cluster, cluster.nodes('all').filter((node) => !masters.includes(node)), options)
-  if (found === null) throw new Error('no node of the cluster says who has which slots')
-  return found
+  const others = cluster.nodes('all').filter((node) => !masters.includes(node))
+  const refusals: Refusals = { last: '' }
+  const found = await ask(cluster, masters, options, refusals) ?? await ask(cluster, others, options, refusals)
+  if (found !== null) return found
+  throw new Error(`no node of the cluster says who has which slots${refusals.last === '' ? '' : `: ${refusals.last}`}`)
 }
 
 /**
  * All of them, since one that is cut off from the others still believes what was true before. Among those who know the same, the
  * preferred one is right: it has said itself that it lost something.
  */
-async function ask (cluster: Cluster, nodes: readonly Redis[], { clock, timeout, preferred, onAnswer }: SlotMapOptions): Promise<SlotMap | null> {
+async function ask (
+  cluster: Cluster, nodes: readonly Redis[], { clock, timeout, preferred, onAnswer }: SlotMapOptions, refusals: Refusals
+): Promise<SlotMap | null> {
   let best: SlotMap | null = null
   const asked = nodes.map(async (node) => {
     try {
@@ -43,8 +52,10 @@ async function ask (cluster: Cluster, nodes: readonly Redis[], { clock, timeout,
       onAnswer()
       if (best === null || isBetter(map, best, addressOf(node) === preferred)) best = map
     } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'ReplyError') return
       // One that refuses is there.
-      if (error instanceof Error && error.name === 'ReplyError') onAnswer()
+      onAnswer()
+      refusals.last = error.message
     }
   })
   await settled(asked, clock, timeout)
