@@ -124,3 +124,18 @@ await t.test('what a server has lost is given back to it while another one is aw
   await admin.del(...(await admin.keys('*')).filter((key) => !key.includes('{s:nodes}')))
   await until('she is there again', async () => (await bridge.presenceRead(here)).members.length === 1, 8_000)
 })
+
+await t.test('a node starts while a server is away, unless that has what belongs to all nodes', async (t) => {
+  const list = await startList(t)
+  const [here, away] = [list.roomOf(list.control), list.roomOf(list.other)]
+  await list.other.kill()
+  const { bridge } = await start(t, list)
+  t.equal(bridge.status().state, 'down')
+  await bridge.presenceAttach(here, 'alice', 'c', Infinity)
+  await t.rejects(bridge.presenceAttach(away, 'alice', 'c', Infinity), { code: 'unavailable' })
+  await list.other.restart()
+  await until('all is well', () => bridge.status().state === 'up', 8_000)
+  await bridge.presenceAttach(away, 'alice', 'c', Infinity)
+  await list.control.kill()
+  await t.rejects(start(t, list))
+})

@@ -171,7 +171,11 @@ export function createRedisBridge (options: RedisBridgeOptions): Bridge {
         })
         shards.push(shard)
       }
-      await Promise.all(shards.map((shard) => shard.start()))
+      // Of a list those that all nodes need have to be there; what the others have is unavailable until they are.
+      const needed = new Set([shardOf('s:control'), shardOfService('nodes')])
+      await Promise.all(shards.map((shard) => shard.start().catch((error: unknown) => {
+        if (needed.has(shard)) throw error
+      })))
       await shardOf('s:control').subscriber.add(controlName)
       for (const name of talk.channels) await shardOfService('nodes').subscriber.add(name)
       await log.start()
