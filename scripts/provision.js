@@ -15,6 +15,7 @@ const programs = [
   // Not NGINX: nginx itself takes that for the sockets it inherits.
   { variable: 'NGINX_PROGRAM', names: ['nginx'], apt: 'nginx' },
   { variable: 'HAPROXY_PROGRAM', names: ['haproxy'], apt: 'haproxy' },
+  { variable: 'OPENSSL_PROGRAM', names: ['openssl'], apt: 'openssl' },
   {
     variable: 'PYTHON',
     names: ['python3'],

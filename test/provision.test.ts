@@ -24,7 +24,7 @@ interface Programs {
 }
 
 /** What else the tests need; it is there from the beginning. */
-const OTHERS = ['redis-server', 'nginx', 'haproxy', 'python3']
+const OTHERS = ['redis-server', 'nginx', 'haproxy', 'openssl', 'python3']
 
 /** A machine with nothing on it but what is given, and the tools to install more. */
 async function createMachine (t: Test, programs: (bin: string) => Programs = () => ({})): Promise<Machine> {

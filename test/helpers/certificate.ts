@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { findProgram } from '../../scripts/provision.js'
 
 /** Paths of a certificate for 127.0.0.1 and its key, and what trusts it. */
 export interface Certificate {
@@ -22,11 +23,8 @@ export async function makeCertificate (t: Test): Promise<Certificate> {
     'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=127.0.0.1',
     '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert
   ]
-  try {
-    await promisify(execFile)('openssl', args)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') throw new Error('openssl is missing: sudo apt-get install openssl')
-    throw error
-  }
+  const program = findProgram('openssl')
+  if (program === undefined) throw new Error('openssl is missing: sudo apt-get install openssl')
+  await promisify(execFile)(program, args)
   return { cert, key, ca: await readFile(cert, 'utf8') }
 }
