@@ -57,6 +57,8 @@ await t.test('nor what a log that was rolled back brings again while it is read'
   const envelope = { kind: 'log', before: at(1), end: at(2), entries: [entry] } as const
   const reads = [
     async () => {
+      // It is under way.
+      await Promise.resolve()
       follower.receive(envelope)
       return { head: at(1), gap: 'diverged' as const, entries: [], more: false, upTo: at(1), removals: new Map() }
     },
