@@ -92,7 +92,12 @@ await t.test('people in the demo', async (t) => {
     await bob.room('Live orders', 1).waitFor()
     await bob.room('Live orders').click()
     await bob.log.getByText('Espresso').waitFor()
-    await ann.page.getByRole('status', { name: 'News' }).getByText(/Espresso is on its way/).waitFor()
+    const news = ann.page.getByRole('status', { name: 'News' }).getByText(/Espresso is on its way/)
+    await news.waitFor()
+    await ann.page.getByRole('button', { name: 'Notifications' }).click()
+    await ann.page.getByRole('region', { name: 'Notifications' }).getByText(/Espresso is on its way/).waitFor()
+    await news.waitFor({ state: 'detached', timeout: 3_000 })
+    await ann.page.keyboard.press('Escape')
     await bob.room('general').click()
   })
 

@@ -77,6 +77,11 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
     setCurrent(GENERAL)
   }
 
+  function look (): void {
+    reads.mark('notices', directs.notices[0]?.timestamp ?? 0)
+    dismiss(({ topic }) => topic === 'notices')
+  }
+
   function choose (toast: Toast): void {
     dismiss(({ id }) => id === toast.id)
     if (toast.topic === 'notices') document.getElementById('notices')?.showPopover()
@@ -100,7 +105,7 @@ export function Chat ({ me, onSignOut }: { me: string, onSignOut: () => void }):
     behind: (
       <>
         <Live />
-        <Notices notices={directs.notices} unseen={unseen} onLook={() => reads.mark('notices', directs.notices[0]?.timestamp ?? 0)} />
+        <Notices notices={directs.notices} unseen={unseen} onLook={() => look()} />
         <button
           className='icon narrow-only' aria-label='People' aria-controls='people' aria-expanded={drawer.open === 'people'}
           onClick={() => drawer.toggle('people')}

@@ -32,7 +32,7 @@ export function DirectList ({ people, lines, current, onOpen, ...rest }: DirectL
           />
         ))}
       </ul>
-      {people.length === 0 && <p className='hint'>Pick somebody who is here.</p>}
+      {people.length === 0 && <p className='hint'>Choose somebody under People.</p>}
     </nav>
   )
 }

@@ -29,7 +29,7 @@ export function Orders ({ me }: { me: string }): ReactNode {
 
   return (
     <>
-      <Title subtitle='From POST /orders, by notifyRoom'>Live orders</Title>
+      <Title subtitle='From POST /orders'>Live orders</Title>
       <Log
         last={messages.at(-1)?.id} own={false} older={hasOlder ? { loading: loadingOlder, load: loadOlder } : undefined}
         empty='No orders yet. The first one shows up here the moment it is placed.'
@@ -63,7 +63,7 @@ function OrderForm ({ me }: { me: string }): ReactNode {
 
   return (
     <form className='order-form' onSubmit={order}>
-      <p>Only the server writes here. Any HTTP client makes it do so:</p>
+      <p>Only the server writes here, by notifyRoom. Any HTTP client makes it do so:</p>
       <div className='command'>
         <code>{command}</code>
         <button type='button' className='quiet' onClick={copy}>

@@ -32,7 +32,7 @@ export function Room ({ me, roomId, onLeave }: RoomProps): ReactNode {
   const out = status === 'failed' || status === 'left'
   return (
     <>
-      <Title subtitle={status === 'joined' ? here : ''} leave={roomId === GENERAL ? undefined : () => onLeave(roomId)}># {title}</Title>
+      <Title subtitle={status === 'joined' ? here : status === 'joining' ? 'Joining…' : ''} leave={roomId === GENERAL ? undefined : () => onLeave(roomId)}># {title}</Title>
       {out && (
         <p className='notice' role='alert'>
           {status === 'failed' ? `You cannot enter this room: ${reasonOf(error)}` : 'You are no longer in this room.'}

@@ -3,6 +3,7 @@ import type { ReactNode } from 'react'
 import { timeOf } from '../format.js'
 import type { Line } from '../line.js'
 import { Avatar } from './avatar.js'
+import { Icon } from './icons.js'
 
 export function DayRow ({ children }: { children: string }): ReactNode {
   return <li className='rule'><span>{children}</span></li>
@@ -41,7 +42,7 @@ export const MessageRow = memo(function MessageRow (
       <div className='body'>
         <p className='meta'><strong data-author=''>{author}</strong> <Time timestamp={timestamp} /></p>
         <p className='text' data-text=''>{text}</p>
-        {state === 'pending' && <span className='hidden'>Waiting to be sent</span>}
+        {state === 'pending' && <span className='waiting'><Icon name='clock' /><span className='hidden'>Waiting to be sent</span></span>}
         {state === 'failed' && (
           <p className='failure'>
             <span role='alert'>Not sent: {problem}</span>
